@@ -1,0 +1,333 @@
+//! What an implementation provides: a [`TracerBackend`] that starts spans and a [`SpanBackend`]
+//! that records one.
+//!
+//! The API resolves the parent, converts values and keeps each span's context; a backend gives ids,
+//! decides what is recorded and takes what is recorded away. Here is one that keeps finished spans
+//! in memory:
+//!
+//! ```
+//! use std::borrow::Cow;
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use std::sync::{Arc, Mutex};
+//! use std::time::SystemTime;
+//!
+//! use opentracing_api::backend::{SpanBackend, StartRequest, TracerBackend};
+//! use opentracing_api::{Extract, ExtractError, Inject, InjectError, OwnedValue, SpanContext, Tracer, Value, child_of};
+//!
+//! #[derive(Default)]
+//! struct Memory {
+//!     last_id: AtomicU64,
+//!     finished: Arc<Mutex<Vec<Record>>>,
+//! }
+//!
+//! #[derive(Default)]
+//! struct Record {
+//!     operation_name: String,
+//!     parent_id: Option<u64>,
+//!     span_id: u64,
+//!     tags: Vec<(String, OwnedValue)>,
+//!     logs: Vec<Vec<(String, OwnedValue)>>,
+//!     finished: Arc<Mutex<Vec<Record>>>,
+//! }
+//!
+//! impl TracerBackend for Memory {
+//!     fn start_span(&self, request: &StartRequest<'_>, context: &mut SpanContext) -> Option<Box<dyn SpanBackend>> {
+//!         let span_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+//!         let trace_id = request.parent().map_or(u128::from(span_id), SpanContext::trace_id);
+//!         *context = SpanContext::new(trace_id, span_id, SpanContext::SAMPLED);
+//!         request.inherit_baggage(context);
+//!         let tags = request.tags().filter_map(|(key, value)| Some((key.to_owned(), value.to_owned()?)));
+//!         Some(Box::new(Record {
+//!             operation_name: request.operation_name().to_owned(),
+//!             parent_id: request.parent().map(SpanContext::span_id),
+//!             span_id,
+//!             tags: tags.collect(),
+//!             logs: Vec::new(),
+//!             finished: Arc::clone(&self.finished),
+//!         }))
+//!     }
+//!
+//!     fn inject(&self, _: &SpanContext, _: Inject<'_>) -> Result<(), InjectError> {
+//!         Err(InjectError::UnsupportedFormat)
+//!     }
+//!
+//!     fn extract(&self, _: Extract<'_>) -> Result<Option<SpanContext>, ExtractError> {
+//!         Err(ExtractError::UnsupportedFormat)
+//!     }
+//! }
+//!
+//! impl Record {
+//!     fn tag(&mut self, key: &str, value: impl Into<OwnedValue>) {
+//!         self.tags.retain(|(old, _)| old != key); // The last value of a key wins.
+//!         self.tags.push((key.to_owned(), value.into()));
+//!     }
+//! }
+//!
+//! impl SpanBackend for Record {
+//!     fn set_operation_name(&mut self, operation_name: &str) { operation_name.clone_into(&mut self.operation_name); }
+//!     fn set_str_tag(&mut self, _: &mut SpanContext, key: &str, value: &str) { self.tag(key, value); }
+//!     fn set_bool_tag(&mut self, _: &mut SpanContext, key: &str, value: bool) { self.tag(key, value); }
+//!     fn set_i64_tag(&mut self, _: &mut SpanContext, key: &str, value: i64) { self.tag(key, value); }
+//!     fn set_u64_tag(&mut self, _: &mut SpanContext, key: &str, value: u64) { self.tag(key, value); }
+//!     fn set_f64_tag(&mut self, _: &mut SpanContext, key: &str, value: f64) { self.tag(key, value); }
+//!     fn set_bytes_tag(&mut self, _: &mut SpanContext, key: &str, value: &[u8]) { self.tag(key, value); }
+//!
+//!     fn log(&mut self, _: Option<SystemTime>, fields: &mut dyn Iterator<Item = (Cow<'_, str>, Value<'_>)>) {
+//!         self.logs.push(fields.filter_map(|(key, value)| Some((key.into_owned(), value.to_owned()?))).collect());
+//!     }
+//!
+//!     fn finish(self: Box<Self>, _: &SpanContext, _: Option<SystemTime>) {
+//!         let finished = Arc::clone(&self.finished);
+//!         finished.lock().unwrap().push(*self);
+//!     }
+//! }
+//!
+//! let memory = Memory::default();
+//! let finished = Arc::clone(&memory.finished);
+//! let tracer = Tracer::new(memory);
+//! let mut order = tracer.start_span("order");
+//! order.set_tag("cents", 1999_u64).log_event("paid");
+//! tracer.start_span_with("ship", child_of(&order)).finish();
+//! order.finish();
+//!
+//! let finished = finished.lock().unwrap();
+//! assert_eq!(finished[0].parent_id, Some(finished[1].span_id));
+//! assert_eq!(finished[1].tags[0].1, 1999);
+//! assert_eq!(finished[1].logs[0][0].1, "paid");
+//! ```
+
+use std::borrow::Cow;
+use std::fmt;
+use std::iter;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+pub use crate::scope::{ScopeManager, ThreadLocalScopes};
+
+use crate::error::{ExtractError, FlushError, InjectError};
+use crate::guard::Flushed;
+use crate::propagation::{Extract, Inject};
+use crate::reference::Reference;
+use crate::span_context::SpanContext;
+use crate::start_span::StartSpanOptions;
+use crate::value::Value;
+
+/// Starts spans and carries contexts across process borders. No method may panic or wait, but for
+/// flush and close.
+pub trait TracerBackend: Send + Sync + 'static {
+    /// Fills in `context`, which arrives empty, and returns the recorder, or `None` where the span
+    /// is not recorded.
+    ///
+    /// A span that is not recorded has ids all the same, so that what it calls knows about it.
+    fn start_span(
+        &self,
+        request: &StartRequest<'_>,
+        context: &mut SpanContext,
+    ) -> Option<Box<dyn SpanBackend>>;
+
+    /// Writes a context into a carrier. It is not empty, but its ids may be 0.
+    ///
+    /// # Errors
+    /// As [`Tracer::inject`](crate::Tracer::inject).
+    fn inject(&self, context: &SpanContext, into: Inject<'_>) -> Result<(), InjectError>;
+
+    /// Reads a context from a carrier; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Tracer::extract`](crate::Tracer::extract).
+    fn extract(&self, from: Extract<'_>) -> Result<Option<SpanContext>, ExtractError>;
+
+    /// Returns what keeps track of the active span. Default: [`ThreadLocalScopes`]. Which kind it
+    /// is is asked once.
+    fn scope_manager(&self) -> &dyn ScopeManager {
+        &ThreadLocalScopes
+    }
+
+    /// Waits until all spans that finished before the call are reported or lost. Default: there are
+    /// none.
+    ///
+    /// # Errors
+    /// [`FlushError::TimedOut`] after `timeout`, with what was done so far.
+    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        let _ = timeout;
+        Ok(Flushed::default())
+    }
+
+    /// Flushes and stops; may be called again. After it [`TracerBackend::start_span`] returns
+    /// `None`.
+    ///
+    /// # Errors
+    /// As [`TracerBackend::flush`].
+    fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.flush(timeout)
+    }
+}
+
+impl<T: TracerBackend + ?Sized> TracerBackend for Arc<T> {
+    fn start_span(
+        &self,
+        request: &StartRequest<'_>,
+        context: &mut SpanContext,
+    ) -> Option<Box<dyn SpanBackend>> {
+        (**self).start_span(request, context)
+    }
+
+    fn inject(&self, context: &SpanContext, into: Inject<'_>) -> Result<(), InjectError> {
+        (**self).inject(context, into)
+    }
+
+    fn extract(&self, from: Extract<'_>) -> Result<Option<SpanContext>, ExtractError> {
+        (**self).extract(from)
+    }
+
+    fn scope_manager(&self) -> &dyn ScopeManager {
+        (**self).scope_manager()
+    }
+
+    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        (**self).flush(timeout)
+    }
+
+    fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        (**self).close(timeout)
+    }
+}
+
+/// Records one span. One setter a type of value, since a value that is an enum costs more. No
+/// method may panic or wait.
+///
+/// Setters of tags get the span's context, since a tag such as `sampling.priority` may change its
+/// flags.
+pub trait SpanBackend: Send + Sync + 'static {
+    /// Replaces the operation name.
+    fn set_operation_name(&mut self, operation_name: &str);
+
+    /// Sets a tag to text. The last value of a key wins, here and below.
+    fn set_str_tag(&mut self, context: &mut SpanContext, key: &str, value: &str);
+
+    /// Sets a tag to a truth value.
+    fn set_bool_tag(&mut self, context: &mut SpanContext, key: &str, value: bool);
+
+    /// Sets a tag to an integer.
+    fn set_i64_tag(&mut self, context: &mut SpanContext, key: &str, value: i64);
+
+    /// Sets a tag to an integer that is above [`i64::MAX`], unless someone built the [`Value::U64`]
+    /// by hand.
+    fn set_u64_tag(&mut self, context: &mut SpanContext, key: &str, value: u64);
+
+    /// Sets a tag to a float.
+    fn set_f64_tag(&mut self, context: &mut SpanContext, key: &str, value: f64);
+
+    /// Sets a tag to bytes.
+    fn set_bytes_tag(&mut self, context: &mut SpanContext, key: &str, value: &[u8]);
+
+    /// Adds a log: something that happened at `time`, now if `None`. No field is [`Value::None`].
+    ///
+    /// The iterator runs code of the caller, and so do values that are formatted late; both may
+    /// panic.
+    fn log(
+        &mut self,
+        time: Option<SystemTime>,
+        fields: &mut dyn Iterator<Item = (Cow<'_, str>, Value<'_>)>,
+    );
+
+    /// Learns of a baggage item that was set; `context` has it already. Default: nothing.
+    fn on_baggage_item(&mut self, context: &SpanContext, key: &str, value: &str) {
+        let _ = (context, key, value);
+    }
+
+    /// Ends the span at `time`, now if `None`. The box comes back: one that pools boxes keeps it.
+    fn finish(self: Box<Self>, context: &SpanContext, time: Option<SystemTime>);
+}
+
+/// What a span is to be started with, the parent resolved.
+pub struct StartRequest<'a> {
+    operation_name: &'a str,
+    options: &'a StartSpanOptions<'a>,
+    parent: Option<&'a SpanContext>,
+}
+
+impl<'a> StartRequest<'a> {
+    #[inline]
+    pub(crate) fn new(
+        operation_name: &'a str,
+        options: &'a StartSpanOptions<'a>,
+        parent: Option<&'a SpanContext>,
+    ) -> Self {
+        Self { operation_name, options, parent }
+    }
+
+    /// Returns the operation name; it may be empty and set later.
+    #[inline]
+    pub fn operation_name(&self) -> &'a str {
+        self.operation_name
+    }
+
+    /// Returns the parent: the first `ChildOf` reference, else the first reference, else the active
+    /// span unless that is to be ignored. It is not empty, but its ids may be 0 where it has
+    /// only baggage or an extension.
+    #[inline]
+    pub fn parent(&self) -> Option<&'a SpanContext> {
+        self.parent
+    }
+
+    /// Returns the references that the caller gave, in order. An active span that is the parent is
+    /// not among them.
+    #[inline]
+    pub fn references(&self) -> impl Iterator<Item = &'a Reference> + use<'a> {
+        self.options.references()
+    }
+
+    /// Returns the tags that the caller gave, in order; none is [`Value::None`], a key may come
+    /// again.
+    #[inline]
+    pub fn tags(&self) -> impl Iterator<Item = (&'a str, &'a Value<'a>)> + use<'a> {
+        self.options.tag_pairs()
+    }
+
+    /// Returns when the work began; now if `None`.
+    #[inline]
+    pub fn start_time(&self) -> Option<SystemTime> {
+        self.options.start_time
+    }
+
+    /// Tells whether the caller asked not to have the active span as parent.
+    #[inline]
+    pub fn ignores_active_span(&self) -> bool {
+        self.options.ignores_active_span
+    }
+
+    /// Gives `context` the baggage of the parent and of all references, and the parent's extension.
+    ///
+    /// Call it after the ids are written. For a key that several have, the parent wins, then the
+    /// earlier reference. With nothing to inherit `context` is left alone and the call costs a
+    /// null check; with the parent alone to inherit from it shares what the parent has. An
+    /// extension that is not for children is replaced afterwards.
+    #[inline]
+    pub fn inherit_baggage(&self, context: &mut SpanContext) {
+        let Some(parent) = self.parent else { return };
+        if parent.has_attachment() || self.options.has_many_references() {
+            inherit(context, parent, self.options);
+        }
+    }
+}
+
+impl fmt::Debug for StartRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartRequest")
+            .field("operation_name", &self.operation_name)
+            .field("parent", &self.parent)
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+/// Out of line: few spans have baggage.
+#[inline(never)]
+fn inherit(context: &mut SpanContext, parent: &SpanContext, options: &StartSpanOptions<'_>) {
+    if options.has_many_references() {
+        context.inherit(parent, options.references().map(|reference| &reference.context));
+    } else {
+        context.inherit(parent, iter::empty());
+    }
+}

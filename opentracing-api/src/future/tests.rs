@@ -1,0 +1,143 @@
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::Tracer;
+use crate::recorder::Recorder;
+
+fn recording() -> (Recorder, Tracer) {
+    let recorder = Recorder::default();
+    (recorder.clone(), Tracer::new(recorder))
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Returns `Pending` once.
+async fn yield_now() {
+    let mut is_first = true;
+    poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
+}
+
+#[test]
+fn a_span_is_active_during_each_poll_and_finishes_with_the_future() {
+    let (recorder, tracer) = recording();
+    let work = async {
+        let span = tracer.active_span().unwrap();
+        yield_now().await;
+        assert_eq!(tracer.active_span(), Some(span));
+        tracer.start_span("child").finish();
+        7
+    };
+    let mut work = Box::pin(work.in_span(tracer.start_span("work")));
+    assert_eq!(poll(work.as_mut()), Poll::Pending);
+    assert_eq!(tracer.active_span(), None);
+    assert!(recorder.finished().is_empty());
+    assert_eq!(poll(work.as_mut()), Poll::Ready(7));
+    assert_eq!(recorder.finished_names(), ["child", "work"]);
+    assert_eq!(recorder.span("child").parent_id, Some(1));
+}
+
+#[test]
+fn interleaved_futures_do_not_see_each_others_span() {
+    let (_, tracer) = recording();
+    let work = |n: u64| {
+        let tracer = tracer.clone();
+        async move {
+            for _ in 0..3 {
+                assert_eq!(tracer.active_span().unwrap().context().span_id(), n);
+                yield_now().await;
+            }
+        }
+    };
+    let mut first = Box::pin(work(1).in_span(tracer.start_span("1")));
+    let mut second = Box::pin(work(2).in_span(tracer.start_span("2")));
+    while poll(first.as_mut()).is_pending() {
+        let _ = poll(second.as_mut());
+    }
+}
+
+#[test]
+fn a_shared_span_is_active_but_not_finished() {
+    let (recorder, tracer) = recording();
+    let span = tracer.start_span("s").into_shared();
+    let mut work = Box::pin(async { tracer.active_span() }.in_span(span.clone()));
+    assert_eq!(poll(work.as_mut()), Poll::Ready(Some(span.clone())));
+    drop(work);
+    assert!(recorder.finished().is_empty() && span.is_recording());
+}
+
+#[test]
+fn a_span_finishes_when_its_future_is_dropped_early() {
+    let (recorder, tracer) = recording();
+    drop(pending::<()>().in_span(tracer.start_span("never polled")));
+    assert_eq!(recorder.finished_names(), ["never polled"]);
+    let mut polled = Box::pin(pending::<()>().in_span(tracer.start_span("polled")));
+    assert!(poll(polled.as_mut()).is_pending());
+    drop(polled);
+    assert_eq!(recorder.finished_names(), ["never polled", "polled"]);
+    assert_eq!(recorder.span("polled").tag("error"), None);
+}
+
+#[test]
+fn a_dropped_future_finishes_its_span_even_if_others_hold_it() {
+    let (recorder, tracer) = recording();
+    let mut kept = None;
+    let work = async {
+        kept = tracer.active_span();
+        pending::<()>().await;
+    };
+    let mut work = Box::pin(work.in_span(tracer.start_span("s")));
+    assert!(poll(work.as_mut()).is_pending());
+    drop(work);
+    assert_eq!(recorder.finished_names(), ["s"]);
+    assert!(!kept.unwrap().is_recording());
+}
+
+#[test]
+fn a_panic_in_a_poll_detaches_and_marks_the_span() {
+    let (recorder, tracer) = recording();
+    let work = async { resume_unwind(Box::new(())) };
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let mut work = Box::pin(work.in_span(tracer.start_span("s")));
+        poll::<_>(work.as_mut()).map(|()| ())
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(tracer.active_span(), None);
+    assert_eq!(recorder.span("s").log_lines(), ["event=error message=panic"]);
+}
+
+#[test]
+fn an_error_of_a_future_is_recorded_and_returned() {
+    let (recorder, tracer) = recording();
+    let mut work = Box::pin(async { "x".parse::<u8>() }.try_in_span(tracer.start_span("parse")));
+    assert!(matches!(poll(work.as_mut()), Poll::Ready(Err(_))));
+    let span = recorder.span("parse");
+    assert_eq!(*span.tag("error").unwrap(), true);
+    assert_eq!(span.log_lines().len(), 1);
+    let mut fine = Box::pin(async { Ok::<_, String>(1) }.try_in_span(tracer.start_span("fine")));
+    assert_eq!(poll(fine.as_mut()), Poll::Ready(Ok(1)));
+    assert_eq!(recorder.span("fine").tag("error"), None);
+}
+
+#[test]
+fn a_future_in_a_span_moves_between_threads() {
+    fn is_send<T: Send + 'static>(value: T) -> T {
+        value
+    }
+    let (recorder, tracer) = recording();
+    let in_future = tracer.clone();
+    let work = async move {
+        let before = in_future.active_span();
+        yield_now().await;
+        assert_eq!(in_future.active_span(), before);
+    };
+    let shared = tracer.start_span("outer").into_shared();
+    let mut work = Box::pin(is_send(work.in_span(tracer.start_span("s")).in_span(shared)));
+    assert!(poll(work.as_mut()).is_pending());
+    thread::spawn(move || assert!(poll(work.as_mut()).is_ready())).join().unwrap();
+    assert_eq!(recorder.finished_names(), ["s", "outer"]);
+}

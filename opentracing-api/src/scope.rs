@@ -1,0 +1,303 @@
+//! The active span: which one it is here and now, and the scopes that say so.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::thread;
+
+use crate::reference::HasContext;
+use crate::shared_span::SharedSpan;
+use crate::span::Span;
+use crate::span_context::SpanContext;
+use crate::tracer::TracerInner;
+
+/// A stretch of code in which a span is active; it ends with [`Scope::close`] or when the scope is
+/// dropped.
+///
+/// It belongs to its thread and cannot be held across an `.await` of a future that moves: use
+/// [`InSpan`](crate::InSpan) there. Scopes close best in the reverse order of their opening. One
+/// that closes while another opened later is still open changes nothing at that moment; its span
+/// finishes when the later one closes.
+#[must_use = "a scope that is not kept closes at once"]
+pub struct Scope {
+    span: SharedSpan,
+    finishes_span: bool,
+    scopes: Scopes,
+    number: u64,
+    /// The number means something on one thread only.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Scope {
+    /// Returns the span; the no-op span in a scope without one.
+    pub fn span(&self) -> &SharedSpan {
+        &self.span
+    }
+
+    /// Ends the scope: what was active before is active again, and a span that was handed over
+    /// finishes.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    pub(crate) fn enter(scopes: Scopes, activation: Activation) -> Self {
+        let Activation { span, finishes_span } = activation;
+        let number = scopes.enter(Some(&span));
+        Self { span, finishes_span, scopes, number, not_send: PhantomData }
+    }
+
+    pub(crate) fn enter_none(scopes: Scopes) -> Self {
+        let number = scopes.enter(None);
+        Self {
+            span: SharedSpan::of_noop(),
+            finishes_span: false,
+            scopes,
+            number,
+            not_send: PhantomData,
+        }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        let finish =
+            self.finishes_span.then(|| mem::replace(&mut self.span, SharedSpan::of_noop()));
+        if let Some(span) = &finish {
+            if thread::panicking() {
+                span.mark_panicked();
+            }
+        }
+        self.scopes.exit(self.number, finish);
+    }
+}
+
+impl Deref for Scope {
+    type Target = SharedSpan;
+
+    fn deref(&self) -> &SharedSpan {
+        &self.span
+    }
+}
+
+impl HasContext for Scope {
+    fn to_context(&self) -> Option<SpanContext> {
+        self.span.to_context()
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("span", &self.span)
+            .field("finishes_span", &self.finishes_span)
+            .finish()
+    }
+}
+
+/// A span to make active. Made from a [`Span`], which then finishes with its scope or future, or
+/// from a [`SharedSpan`], which does not.
+#[derive(Debug)]
+pub struct Activation {
+    pub(crate) span: SharedSpan,
+    pub(crate) finishes_span: bool,
+}
+
+impl From<Span> for Activation {
+    fn from(span: Span) -> Self {
+        Self { span: span.into_shared(), finishes_span: true }
+    }
+}
+
+impl From<SharedSpan> for Activation {
+    fn from(span: SharedSpan) -> Self {
+        Self { span, finishes_span: false }
+    }
+}
+
+impl From<&SharedSpan> for Activation {
+    fn from(span: &SharedSpan) -> Self {
+        Self::from(span.clone())
+    }
+}
+
+/// Keeps track of the active span: on a thread, in a task, or however an implementation likes.
+pub trait ScopeManager: Send + Sync {
+    /// Returns the span that is active here.
+    fn active(&self) -> Option<SharedSpan>;
+
+    /// Returns the context of the span that is active here: what a span that starts now may have as
+    /// parent.
+    fn active_context(&self) -> Option<SpanContext> {
+        self.active().map(|span| span.context())
+    }
+
+    /// Makes a span the active one, or none, and returns a number for [`ScopeManager::exit`].
+    fn enter(&self, span: Option<SharedSpan>) -> u64;
+
+    /// Ends what [`ScopeManager::enter`] began, on the same thread, and restores what was active
+    /// before.
+    ///
+    /// Calls come in any order. A scope that is not the innermost is marked; it leaves with the one
+    /// above it. `finish` is a span to finish ([`SharedSpan::finish`]) when the scope has left.
+    fn exit(&self, scope: u64, finish: Option<SharedSpan>);
+
+    /// Tells whether this is [`ThreadLocalScopes`], which is then used without a virtual call.
+    #[doc(hidden)]
+    fn is_thread_local_scopes(&self) -> bool {
+        false
+    }
+}
+
+/// The usual scope manager: each thread has its own active span. All tracers that use it share it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThreadLocalScopes;
+
+impl ScopeManager for ThreadLocalScopes {
+    fn active(&self) -> Option<SharedSpan> {
+        active_in_thread(|span| Some(span.clone()))
+    }
+
+    fn active_context(&self) -> Option<SpanContext> {
+        active_in_thread(HasContext::to_context)
+    }
+
+    fn enter(&self, span: Option<SharedSpan>) -> u64 {
+        // Where the thread is ending and its stack is gone, no slot has the number.
+        STACK.try_with(|stack| stack.push(span)).unwrap_or(u64::MAX)
+    }
+
+    fn exit(&self, scope: u64, finish: Option<SharedSpan>) {
+        let mut finish = finish;
+        // On failure `finish` still has the span, on success what the slot had before.
+        let is_marked =
+            STACK.try_with(|stack| stack.mark_closed(scope, &mut finish)).unwrap_or(false);
+        if let Some(span) = finish {
+            span.finish();
+        }
+        if is_marked {
+            // One by one, each outside the borrow: a span's end is foreign code that may open
+            // scopes itself.
+            while let Some(slot) = STACK.try_with(Stack::pop_closed).ok().flatten() {
+                if let Some(span) = &slot.finish {
+                    span.finish();
+                }
+            }
+        }
+    }
+
+    fn is_thread_local_scopes(&self) -> bool {
+        true
+    }
+}
+
+/// Tells whether any scope is open on this thread: one read of a thread-local, which every start
+/// pays for.
+#[inline]
+pub(crate) fn has_scopes_in_thread() -> bool {
+    DEPTH.get() != 0
+}
+
+/// Looks at the active span of this thread.
+fn active_in_thread<R>(look: impl FnOnce(&SharedSpan) -> Option<R>) -> Option<R> {
+    if !has_scopes_in_thread() {
+        return None;
+    }
+    let look = |stack: &Stack| {
+        let slots = stack.slots.borrow();
+        look(slots.iter().rev().find(|slot| !slot.is_closed)?.span.as_ref()?)
+    };
+    STACK.try_with(look).ok()?
+}
+
+thread_local! {
+    static STACK: Stack = const { Stack { slots: RefCell::new(Vec::new()) } };
+    /// Number of slots in the stack. Apart, since a thread-local without destructor is read without further ado.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The scopes of a thread, innermost last. A scope's number is its position, which is taken until
+/// it has closed.
+struct Stack {
+    slots: RefCell<Vec<Slot>>,
+}
+
+struct Slot {
+    /// `None` means that no span is active, whatever is below.
+    span: Option<SharedSpan>,
+    is_closed: bool,
+    finish: Option<SharedSpan>,
+}
+
+impl Stack {
+    fn push(&self, span: Option<SharedSpan>) -> u64 {
+        let mut slots = self.slots.borrow_mut();
+        slots.push(Slot { span, is_closed: false, finish: None });
+        DEPTH.set(slots.len());
+        slots.len() as u64 - 1
+    }
+
+    /// Marks a slot and swaps in the span to finish; false if there is no such slot.
+    fn mark_closed(&self, scope: u64, finish: &mut Option<SharedSpan>) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = usize::try_from(scope).ok().and_then(|position| slots.get_mut(position))
+        else {
+            return false;
+        };
+        slot.is_closed = true;
+        mem::swap(&mut slot.finish, finish);
+        true
+    }
+
+    /// Takes the innermost slot if it is closed; the caller drops it after the borrow.
+    fn pop_closed(&self) -> Option<Slot> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = if slots.last()?.is_closed { slots.pop() } else { None };
+        DEPTH.set(slots.len());
+        slot
+    }
+}
+
+/// Where a tracer keeps its active span.
+#[derive(Clone)]
+pub(crate) enum Scopes {
+    /// Nowhere: no span is ever active.
+    Noop,
+    ThreadLocal,
+    Backend(Arc<TracerInner>),
+}
+
+impl Scopes {
+    pub(crate) fn active(&self) -> Option<SharedSpan> {
+        match self {
+            Self::Noop => None,
+            Self::ThreadLocal => ThreadLocalScopes.active(),
+            Self::Backend(tracer) => tracer.backend.scope_manager().active(),
+        }
+    }
+
+    pub(crate) fn enter(&self, span: Option<&SharedSpan>) -> u64 {
+        match self {
+            Self::Noop => u64::MAX,
+            Self::ThreadLocal => ThreadLocalScopes.enter(span.cloned()),
+            Self::Backend(tracer) => tracer.backend.scope_manager().enter(span.cloned()),
+        }
+    }
+
+    pub(crate) fn exit(&self, scope: u64, finish: Option<SharedSpan>) {
+        match self {
+            Self::Noop => {
+                if let Some(span) = finish {
+                    span.finish();
+                }
+            }
+            Self::ThreadLocal => ThreadLocalScopes.exit(scope, finish),
+            Self::Backend(tracer) => tracer.backend.scope_manager().exit(scope, finish),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
