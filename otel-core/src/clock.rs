@@ -1,0 +1,139 @@
+//! Time: a steady clock for durations, tied to the wall clock for starts.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Reads the time. Readings are a clock's own unit; the clock turns them into nanoseconds.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// Returns a reading that never goes back.
+    fn now(&self) -> u64;
+
+    /// Turns a reading into nanoseconds since the Unix epoch.
+    fn unix_nanos(&self, reading: u64) -> u64;
+
+    /// Returns the nanoseconds from one reading to a later one.
+    fn nanos_between(&self, start: u64, end: u64) -> u64;
+
+    /// Ties readings to the wall clock anew. The batch processor's worker calls this once in an interval, so a wall
+    /// clock that is set right moves the spans that start afterwards, and never the duration of one.
+    fn reanchor(&self) {}
+}
+
+/// The operating system's monotonic clock, anchored to its wall clock.
+#[derive(Debug)]
+pub struct SystemClock {
+    base: Instant,
+    /// The wall clock at `base`, in Unix nanoseconds.
+    base_unix_nanos: AtomicU64,
+}
+
+impl SystemClock {
+    /// Makes a clock that is anchored now.
+    pub fn new() -> Self {
+        Self {
+            base: Instant::now(),
+            base_unix_nanos: AtomicU64::new(unix_nanos_of(SystemTime::now())),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[inline]
+    fn now(&self) -> u64 {
+        nanos_of(self.base.elapsed())
+    }
+
+    #[inline]
+    fn unix_nanos(&self, reading: u64) -> u64 {
+        // Relaxed: the anchor is one number, and either of two anchors is right around the moment it changes.
+        self.base_unix_nanos.load(Ordering::Relaxed).saturating_add(reading)
+    }
+
+    #[inline]
+    fn nanos_between(&self, start: u64, end: u64) -> u64 {
+        end.saturating_sub(start)
+    }
+
+    fn reanchor(&self) {
+        let base = unix_nanos_of(SystemTime::now()).saturating_sub(self.now());
+        self.base_unix_nanos.store(base, Ordering::Relaxed);
+    }
+}
+
+/// A clock that stands still until it is told to go on: for tests.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use otel_core::{Clock, ManualClock};
+///
+/// let clock = ManualClock::at_unix_nanos(1_000);
+/// clock.advance(Duration::from_nanos(5));
+/// assert_eq!(clock.unix_nanos(clock.now()), 1_005);
+/// ```
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    unix_nanos: AtomicU64,
+}
+
+impl ManualClock {
+    /// Makes a clock that shows this many nanoseconds since the Unix epoch.
+    pub const fn at_unix_nanos(unix_nanos: u64) -> Self {
+        Self { unix_nanos: AtomicU64::new(unix_nanos) }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, duration: Duration) {
+        self.unix_nanos.fetch_add(nanos_of(duration), Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> u64 {
+        self.unix_nanos.load(Ordering::Relaxed)
+    }
+
+    fn unix_nanos(&self, reading: u64) -> u64 {
+        reading
+    }
+
+    fn nanos_between(&self, start: u64, end: u64) -> u64 {
+        end.saturating_sub(start)
+    }
+}
+
+/// Returns the nanoseconds since the Unix epoch; zero before it.
+pub(crate) fn unix_nanos_of(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, nanos_of)
+}
+
+fn nanos_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_clock_shows_the_wall_clocks_time() {
+        let clock = SystemClock::new();
+        let before = unix_nanos_of(SystemTime::now());
+        clock.reanchor();
+        let shown = clock.unix_nanos(clock.now());
+        assert!(shown.abs_diff(before) < 1_000_000_000, "{shown} against {before}");
+    }
+
+    #[test]
+    fn times_before_the_epoch_are_zero() {
+        assert_eq!(unix_nanos_of(UNIX_EPOCH - Duration::from_secs(1)), 0);
+        assert_eq!(unix_nanos_of(UNIX_EPOCH + Duration::from_nanos(7)), 7);
+    }
+}

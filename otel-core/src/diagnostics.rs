@@ -1,0 +1,115 @@
+//! What the library has to say about itself: one line for a cause and a minute, to wherever the application wants it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Level {
+    /// Something that was asked for, as each finished span.
+    Info,
+    /// Something was lost or set aside; the program runs on.
+    Warning,
+}
+
+/// Takes the library's messages. The default writes warnings and what was asked for to standard error.
+///
+/// ```
+/// use otel_core::diagnostics::{self, Level};
+///
+/// diagnostics::set_logger(|level, message| {
+///     if level >= Level::Warning {
+///         eprintln!("tracing: {message}");
+///     }
+/// });
+/// ```
+pub fn set_logger(logger: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) {
+    *LOGGER.write() = Some(Box::new(logger));
+}
+
+/// Says something at once.
+pub fn info(message: fmt::Arguments<'_>) {
+    log(Level::Info, message);
+}
+
+/// Warns, at the most once a minute for each `cause`; the next line says how many were left out.
+pub fn warn(cause: &'static str, message: fmt::Arguments<'_>) {
+    let Some(left_out) = THROTTLE.lock().admit(cause, Instant::now()) else { return };
+    match left_out {
+        0 => log(Level::Warning, message),
+        n => log(
+            Level::Warning,
+            format_args!("{message} ({n} more like this since the last such line)"),
+        ),
+    }
+}
+
+fn log(level: Level, message: fmt::Arguments<'_>) {
+    match LOGGER.read().as_ref() {
+        Some(logger) => logger(level, message),
+        // `eprintln!` panics where standard error is closed.
+        None => drop(writeln!(std::io::stderr().lock(), "tracing: {message}")),
+    }
+}
+
+/// Lets the first message of a cause and a minute pass.
+#[derive(Debug, Default)]
+struct Throttle {
+    causes: Option<HashMap<&'static str, Cause>>,
+}
+
+#[derive(Debug)]
+struct Cause {
+    last: Instant,
+    left_out: u64,
+}
+
+impl Throttle {
+    /// Returns how many messages were left out since the last one that passed; `None` where this one does not.
+    fn admit(&mut self, cause: &'static str, now: Instant) -> Option<u64> {
+        let causes = self.causes.get_or_insert_default();
+        match causes.get_mut(cause) {
+            Some(cause) if now.saturating_duration_since(cause.last) < QUIET => {
+                cause.left_out += 1;
+                None
+            }
+            Some(cause) => {
+                cause.last = now;
+                Some(std::mem::take(&mut cause.left_out))
+            }
+            None => {
+                causes.insert(cause, Cause { last: now, left_out: 0 });
+                Some(0)
+            }
+        }
+    }
+}
+
+type Logger = Box<dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync>;
+
+static LOGGER: RwLock<Option<Logger>> = RwLock::new(None);
+static THROTTLE: Mutex<Throttle> = Mutex::new(Throttle { causes: None });
+
+/// How long a cause stays quiet after a message.
+const QUIET: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_speaks_once_a_minute_and_counts_what_it_left_out() {
+        let (mut throttle, start) = (Throttle::default(), Instant::now());
+        assert_eq!(throttle.admit("queue", start), Some(0));
+        assert_eq!(throttle.admit("queue", start + Duration::from_secs(1)), None);
+        assert_eq!(throttle.admit("queue", start + Duration::from_secs(59)), None);
+        assert_eq!(throttle.admit("agent", start + Duration::from_secs(59)), Some(0));
+        assert_eq!(throttle.admit("queue", start + Duration::from_secs(60)), Some(2));
+        assert_eq!(throttle.admit("queue", start + Duration::from_secs(120)), Some(0));
+    }
+}

@@ -1,0 +1,172 @@
+//! Where finished spans go.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use crate::instrumentation_scope::InstrumentationScope;
+use crate::record::SpanView;
+use crate::resource::Resource;
+
+mod console;
+mod in_memory;
+
+pub use console::ConsoleExporter;
+pub use in_memory::InMemoryExporter;
+
+/// Takes finished spans out of the process, or shows them.
+///
+/// An exporter is called by one thread at a time, which may be the batch processor's worker. It must come back: a slow
+/// exporter holds up the queue, and a full queue drops spans.
+///
+/// # Accounts
+///
+/// `export` answering Ok takes over all spans of the batch; those it cannot deliver after all are to be counted in
+/// [`lost_spans`](Self::lost_spans). An error means that the whole batch is lost. So a processor always knows:
+/// finished = delivered + lost.
+///
+/// ```
+/// use otel_core::exporter::{ExportError, SpanBatch, SpanExporter};
+///
+/// /// Prints names only.
+/// #[derive(Debug)]
+/// struct NameExporter;
+///
+/// impl SpanExporter for NameExporter {
+///     fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
+///         for span in batch.spans() {
+///             println!("{} took {} ns", span.name(), span.duration_nanos());
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait SpanExporter: fmt::Debug + Send + 'static {
+    /// Takes the spans of a batch.
+    ///
+    /// # Errors
+    ///
+    /// An error means that none of them was delivered or ever will be.
+    fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError>;
+
+    /// Sends what is still held back, and counts what turns out to be lost.
+    ///
+    /// # Errors
+    ///
+    /// Where something could not be sent; what was lost by it is in [`lost_spans`](Self::lost_spans).
+    fn flush(&mut self, timeout: Duration) -> Result<(), ExportError> {
+        let _ = timeout;
+        Ok(())
+    }
+
+    /// Sends what is still held back, and lets go of what the exporter holds. Later batches are refused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    fn close(&mut self, timeout: Duration) -> Result<(), ExportError> {
+        self.flush(timeout)
+    }
+
+    /// Returns how many of the spans taken over since the start were lost after all.
+    fn lost_spans(&self) -> u64 {
+        0
+    }
+
+    /// Returns how many of the spans taken over wait to be sent, until a flush at the latest.
+    fn held_spans(&self) -> u64 {
+        0
+    }
+
+    /// Tells that the queue dropped spans before they came here: their number since the start. An exporter whose
+    /// protocol has a place for the number hands it on.
+    fn note_queue_drops(&mut self, dropped_spans: u64) {
+        let _ = dropped_spans;
+    }
+}
+
+/// Some finished spans of one provider, in the order in which they were queued.
+#[derive(Clone, Copy)]
+pub struct SpanBatch<'a> {
+    resource: &'a Resource,
+    scopes: &'a [InstrumentationScope],
+    frames: &'a [u8],
+    n_spans: usize,
+}
+
+impl<'a> SpanBatch<'a> {
+    /// Puts a batch together of frames that stand one after another.
+    pub(crate) fn new(
+        resource: &'a Resource,
+        scopes: &'a [InstrumentationScope],
+        frames: &'a [u8],
+        n_spans: usize,
+    ) -> Self {
+        Self { resource, scopes, frames, n_spans }
+    }
+
+    /// Returns what the spans are about: their service, host and process.
+    pub fn resource(&self) -> &'a Resource {
+        self.resource
+    }
+
+    /// Visits the spans.
+    pub fn spans(&self) -> impl Iterator<Item = SpanView<'a>> + use<'a> {
+        let scopes = self.scopes;
+        SpanView::all_in(self.frames, scopes)
+    }
+
+    /// Returns how many spans there are.
+    pub fn len(&self) -> usize {
+        self.n_spans
+    }
+
+    /// Tells whether there are no spans.
+    pub fn is_empty(&self) -> bool {
+        self.n_spans == 0
+    }
+}
+
+impl fmt::Debug for SpanBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanBatch").field("spans", &self.n_spans).finish_non_exhaustive()
+    }
+}
+
+/// Why a batch was not delivered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The exporter was closed before.
+    Closed,
+    /// There was not enough time.
+    TimedOut,
+    /// The exporter says why.
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+impl ExportError {
+    /// Wraps an exporter's own reason.
+    pub fn failed(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed(reason.into())
+    }
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the exporter is closed"),
+            Self::TimedOut => f.write_str("the exporter had not enough time"),
+            Self::Failed(reason) => write!(f, "the exporter failed: {reason}"),
+        }
+    }
+}
+
+impl Error for ExportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(reason) => Some(reason.as_ref()),
+            Self::Closed | Self::TimedOut => None,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Where new ids come from.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::id::{SpanId, TraceId};
+
+/// Makes the ids of new traces and spans. Ids must be valid, and unlikely to come twice anywhere.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use otel_core::{IdGenerator, SpanId, TraceId};
+///
+/// /// Ids in a row, for a test that compares them.
+/// #[derive(Debug, Default)]
+/// struct SequentialIds(AtomicU64);
+///
+/// impl IdGenerator for SequentialIds {
+///     fn new_trace_id(&self) -> TraceId {
+///         TraceId::from_parts(0, self.0.fetch_add(1, Ordering::Relaxed) + 1)
+///     }
+///
+///     fn new_span_id(&self) -> SpanId {
+///         SpanId::new(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+///     }
+/// }
+///
+/// assert_eq!(SequentialIds::default().new_span_id(), SpanId::new(1));
+/// ```
+pub trait IdGenerator: fmt::Debug + Send + Sync {
+    /// Makes the id of a new trace.
+    fn new_trace_id(&self) -> TraceId;
+
+    /// Makes the id of a new span.
+    fn new_span_id(&self) -> SpanId;
+
+    /// Tells whether the last 56 bits of trace ids are random, which samplers elsewhere may then rely on.
+    fn is_random(&self) -> bool {
+        false
+    }
+}
+
+/// Random ids from a small generator of each thread, seeded by the operating system.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomIdGenerator {
+    has_long_trace_ids: bool,
+}
+
+impl RandomIdGenerator {
+    /// Makes trace ids of 128 bits.
+    pub const fn new() -> Self {
+        Self { has_long_trace_ids: true }
+    }
+
+    /// Makes trace ids whose first 64 bits are zero, for peers that know no longer ones.
+    pub const fn with_64_bit_trace_ids() -> Self {
+        Self { has_long_trace_ids: false }
+    }
+}
+
+impl Default for RandomIdGenerator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl IdGenerator for RandomIdGenerator {
+    #[inline]
+    fn new_trace_id(&self) -> TraceId {
+        with_rng(|rng| {
+            let high = if self.has_long_trace_ids { rng.next_u64() } else { 0 };
+            TraceId::from_parts(high, non_zero(rng))
+        })
+    }
+
+    #[inline]
+    fn new_span_id(&self) -> SpanId {
+        with_rng(|rng| SpanId::new(non_zero(rng)))
+    }
+
+    fn is_random(&self) -> bool {
+        true
+    }
+}
+
+#[inline]
+fn non_zero(rng: &mut SmallRng) -> u64 {
+    loop {
+        let id = rng.next_u64();
+        if id != 0 {
+            return id;
+        }
+    }
+}
+
+#[inline]
+fn with_rng<R>(draw: impl Fn(&mut SmallRng) -> R) -> R {
+    // The thread-local is gone while a thread's other locals are being dropped; spans may still start there.
+    RNG.try_with(|rng| draw(&mut rng.borrow_mut())).unwrap_or_else(|_| draw(&mut new_rng()))
+}
+
+fn new_rng() -> SmallRng {
+    rand::make_rng()
+}
+
+thread_local! {
+    static RNG: RefCell<SmallRng> = RefCell::new(new_rng());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_valid_and_differ_between_threads() {
+        let new_ids = || {
+            let generator = RandomIdGenerator::new();
+            (0..1000).map(|_| generator.new_span_id()).collect::<Vec<_>>()
+        };
+        let threads = [(); 4].map(|()| std::thread::spawn(new_ids));
+        let ids: Vec<SpanId> =
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        assert!(ids.iter().all(|id| id.is_valid()));
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 4000);
+    }
+
+    #[test]
+    fn short_trace_ids_have_no_high_half() {
+        assert_eq!(RandomIdGenerator::with_64_bit_trace_ids().new_trace_id().high(), 0);
+        assert!(RandomIdGenerator::with_64_bit_trace_ids().new_trace_id().is_valid());
+        assert_ne!(RandomIdGenerator::new().new_trace_id().high(), 0);
+    }
+}

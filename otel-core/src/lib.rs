@@ -1,0 +1,83 @@
+//! An OpenTelemetry-model tracing engine.
+//!
+//! A span is turned into bytes as it is recorded, waits as bytes in a queue, and is read in place by exporters: nothing
+//! in between is a tree of strings. The engine opens no socket; `jaeger-udp` delivers to Jaeger, `opentracing-shim` puts
+//! the OpenTracing API in front.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use otel_core::exporter::ConsoleExporter;
+//! use otel_core::{BatchProcessor, Resource, TracerProvider};
+//!
+//! let provider = TracerProvider::builder()
+//!     .resource(Resource::new("my-helloworld-service"))
+//!     .processor(BatchProcessor::new(ConsoleExporter::new()))
+//!     .build();
+//! let tracer = provider.tracer("hello");
+//! {
+//!     let _foo = tracer.start_as_current("foo");
+//!     let bar = tracer.start_as_current("bar");
+//!     bar.set_attribute("answer", 42);
+//! }
+//! let flushed = provider.close(Duration::from_secs(2))?;
+//! assert_eq!((flushed.exported_spans, flushed.lost_spans), (2, 0));
+//! # Ok::<(), otel_core::FlushError>(())
+//! ```
+//!
+//! # Map
+//!
+//! | part | holds |
+//! | --- | --- |
+//! | [`TracerProvider`], [`Tracer`], [`Span`] | what a program holds: set-up, start, live span |
+//! | [`Context`], [`Baggage`], [`SpanContext`] | what surrounds work, and what crosses processes |
+//! | [`sampler`] | who decides which traces are kept |
+//! | [`propagation`] | span contexts and baggage in headers, Jaeger's and W3C's |
+//! | [`record`] | a span as bytes: written by setters, read by exporters |
+//! | [`BatchProcessor`], [`SimpleProcessor`] | from the end of a span to an exporter |
+//! | [`exporter`] | where spans go: console, memory, and the trait for others |
+//! | [`diagnostics`] | what the library says about itself |
+
+#![forbid(unsafe_code)]
+
+mod provider;
+mod tracer;
+mod span;
+mod context;
+pub mod sampler;
+pub mod propagation;
+pub mod record;
+mod processor;
+pub mod exporter;
+mod account;
+pub mod diagnostics;
+mod attribute;
+mod baggage;
+mod clock;
+mod id;
+mod id_generator;
+mod instrumentation_scope;
+mod resource;
+mod span_context;
+mod trace_state;
+
+pub use account::{FlushError, Flushed, SpanCounts};
+pub use attribute::{AttributeSource, KeyValue, OwnedValue, Value};
+pub use baggage::{Baggage, BaggageItem};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use context::{Context, ContextGuard};
+pub use id::{SpanId, TraceId};
+pub use id_generator::{IdGenerator, RandomIdGenerator};
+pub use instrumentation_scope::InstrumentationScope;
+pub use processor::{
+    BatchProcessor, BatchProcessorBuilder, Pipeline, SimpleProcessor, SpanProcessor,
+};
+pub use provider::{TracerProvider, TracerProviderBuilder};
+pub use resource::Resource;
+pub use span::{
+    CurrentSpan, Link, RecordingSpan, SharedSpan, Span, SpanBuilder, SpanKind, SpanLimits,
+    StatusCode,
+};
+pub use span_context::{SpanContext, TraceFlags};
+pub use trace_state::TraceState;
+pub use tracer::{SpanRequest, StartDecision, Tracer};

@@ -1,0 +1,133 @@
+//! What happens to a span when it starts and when it ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use crate::account::{FlushError, Flushed, SpanCounts};
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::instrumentation_scope::InstrumentationScope;
+use crate::record::SpanView;
+use crate::resource::Resource;
+use crate::span::RecordingSpan;
+
+mod batch;
+mod queue;
+mod simple;
+
+pub use batch::{BatchProcessor, BatchProcessorBuilder};
+pub use simple::SimpleProcessor;
+
+/// Is told of each recording span of a provider when it starts and when it ends, on the thread of the caller.
+///
+/// Neither call may wait or panic. Several processors are told in the order of their registration.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use otel_core::record::SpanView;
+/// use otel_core::SpanProcessor;
+///
+/// /// Counts spans that took longer than a second.
+/// #[derive(Debug, Default)]
+/// struct SlowSpans(AtomicU64);
+///
+/// impl SpanProcessor for SlowSpans {
+///     fn on_end(&self, span: &SpanView<'_>) {
+///         if span.duration_nanos() > 1_000_000_000 {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+pub trait SpanProcessor: fmt::Debug + Send + Sync + 'static {
+    /// Is told once, before any span, whose spans will come.
+    fn attach(&self, pipeline: &Pipeline) {
+        let _ = pipeline;
+    }
+
+    /// Tells whether `on_start` wants to be called: finding the parent's context is not free.
+    fn observes_start(&self) -> bool {
+        false
+    }
+
+    /// Is told that a span started; `parent` holds its parent and its baggage. The span may be written to.
+    fn on_start(&self, span: &mut RecordingSpan, parent: &Context) {
+        let _ = (span, parent);
+    }
+
+    /// Is told that a span ended.
+    fn on_end(&self, span: &SpanView<'_>);
+
+    /// Exports what ended before the call, and answers what became of it.
+    ///
+    /// # Errors
+    ///
+    /// Where time runs out.
+    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        let _ = timeout;
+        Ok(Flushed::default())
+    }
+
+    /// Exports what ended before the call and stops; a second call does nothing and answers the same.
+    ///
+    /// # Errors
+    ///
+    /// Where time runs out.
+    fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.flush(timeout)
+    }
+
+    /// Returns what was counted since the start.
+    fn counts(&self) -> SpanCounts {
+        SpanCounts::default()
+    }
+}
+
+/// Whose spans a processor gets.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    pub(crate) resource: Resource,
+    pub(crate) scopes: Scopes,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Pipeline {
+    /// Returns what the spans are about.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+}
+
+/// The instrumentation scopes of a provider, each at its place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scopes(Arc<RwLock<Vec<InstrumentationScope>>>);
+
+impl Scopes {
+    /// Returns the scope of this name and version with its place in the list. Past 65,535 of them the last is shared.
+    pub(crate) fn find_or_add(&self, name: &str, version: &str) -> InstrumentationScope {
+        let mut scopes = self.0.write();
+        if let Some(scope) =
+            scopes.iter().find(|scope| scope.name() == name && scope.version() == version)
+        {
+            return scope.clone();
+        }
+        let Ok(index) = u16::try_from(scopes.len()) else {
+            return scopes[usize::from(u16::MAX)].clone();
+        };
+        let scope = InstrumentationScope::new(name, version).with_index(index);
+        scopes.push(scope.clone());
+        scope
+    }
+
+    /// Brings a copy of the list up to date.
+    pub(crate) fn copy_into(&self, copy: &mut Vec<InstrumentationScope>) {
+        let scopes = self.0.read();
+        if copy.len() < scopes.len() {
+            copy.clone_from(&scopes);
+        }
+    }
+}

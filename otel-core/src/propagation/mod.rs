@@ -1,0 +1,148 @@
+//! Crossing a process border: span contexts and baggage as headers of a request.
+//!
+//! ```
+//! use std::collections::HashMap;
+//!
+//! use otel_core::propagation::{CompositePropagator, JaegerPropagator, TraceContextPropagator};
+//! use otel_core::propagation::{extract_context, inject_context};
+//! use otel_core::{Baggage, Context, SpanContext, SpanId, TraceFlags, TraceId};
+//!
+//! // Speaks Jaeger, and understands W3C besides.
+//! let propagator = CompositePropagator::first_found()
+//!     .propagator(JaegerPropagator::new())
+//!     .extractor(TraceContextPropagator::new());
+//!
+//! let call = SpanContext::new(TraceId::from_parts(0, 1), SpanId::new(2), TraceFlags::SAMPLED);
+//! let context = Context::new().with_span_context(call).with_baggage(Baggage::new().with("tenant", "a b"));
+//!
+//! let mut headers: HashMap<String, String> = HashMap::new();
+//! inject_context(&propagator, &context, &mut headers);
+//! assert_eq!(headers["uber-trace-id"], "0000000000000001:0000000000000002:0:1");
+//! assert_eq!(headers["uberctx-tenant"], "a%20b");
+//!
+//! let caller = extract_context(&propagator, &Context::new(), &headers);
+//! assert!(caller.span_context().unwrap().is_remote());
+//! assert_eq!(caller.baggage().get("tenant"), Some("a b"));
+//! ```
+//!
+//! | propagator | headers |
+//! | --- | --- |
+//! | [`JaegerPropagator`] | `uber-trace-id`, `uberctx-…`; read only: `jaeger-debug-id`, `jaeger-baggage` |
+//! | [`TraceContextPropagator`] | W3C's `traceparent` and `tracestate` |
+//! | [`BaggagePropagator`] | W3C's `baggage` |
+//! | [`CompositePropagator`] | those of several others |
+//!
+//! What comes in is hostile until read: no propagator panics, none does more work or takes more memory than a small
+//! multiple of what the carrier holds, and baggage is limited in entries and bytes.
+
+mod carrier;
+mod composite;
+mod jaeger;
+mod trace_context;
+mod baggage;
+mod hex;
+mod text;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::baggage::Baggage;
+use crate::context::Context;
+use crate::span_context::SpanContext;
+
+pub use baggage::BaggagePropagator;
+pub use carrier::{Extractor, IgnoreCase, Injector};
+pub use composite::CompositePropagator;
+pub use jaeger::{JaegerMode, JaegerPropagator};
+pub use trace_context::TraceContextPropagator;
+
+/// Writes what identifies a span into a carrier, and reads it back: one format, or several together.
+///
+/// Source: `open-telemetry/opentelemetry-specification:specification/context/api-propagators.md`.
+pub trait Propagator: fmt::Debug + Send + Sync + 'static {
+    /// Writes into the carrier. Nothing is written of an invalid span context or of an empty baggage: of each on its
+    /// own.
+    fn inject(&self, span_context: &SpanContext, baggage: &Baggage, carrier: &mut dyn Injector);
+
+    /// Reads from the carrier. Never fails: what cannot be read is not there, and is counted.
+    fn extract(&self, carrier: &dyn Extractor) -> Extracted;
+
+    /// Lists the headers that [`inject`](Self::inject) may write, to be cleared from a carrier that is used again.
+    /// Headers that a prefix makes (`uberctx-…`) are not among them.
+    fn fields(&self) -> Vec<&str>;
+}
+
+impl<P: Propagator + ?Sized> Propagator for Arc<P> {
+    fn inject(&self, span_context: &SpanContext, baggage: &Baggage, carrier: &mut dyn Injector) {
+        (**self).inject(span_context, baggage, carrier);
+    }
+
+    fn extract(&self, carrier: &dyn Extractor) -> Extracted {
+        (**self).extract(carrier)
+    }
+
+    fn fields(&self) -> Vec<&str> {
+        (**self).fields()
+    }
+}
+
+impl<P: Propagator + ?Sized> Propagator for Box<P> {
+    fn inject(&self, span_context: &SpanContext, baggage: &Baggage, carrier: &mut dyn Injector) {
+        (**self).inject(span_context, baggage, carrier);
+    }
+
+    fn extract(&self, carrier: &dyn Extractor) -> Extracted {
+        (**self).extract(carrier)
+    }
+
+    fn fields(&self) -> Vec<&str> {
+        (**self).fields()
+    }
+}
+
+/// What was found in a carrier.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Extracted {
+    /// The caller's span: always valid and remote.
+    pub span_context: Option<SpanContext>,
+    /// The caller's baggage; it may come without a span.
+    pub baggage: Baggage,
+    /// Jaeger's `jaeger-debug-id`: somebody wants this request traced, and will look for it by this text. Means
+    /// something only where there is no [`span_context`](Self::span_context).
+    pub debug_id: Option<String>,
+    /// How many headers that name a span (`uber-trace-id`, `traceparent`) were there and could not be read. Broken
+    /// baggage and trace state do not count: the span is found without them.
+    pub malformed_headers: u32,
+}
+
+/// Writes the span and the baggage of a context into a carrier.
+pub fn inject_context(propagator: &dyn Propagator, context: &Context, carrier: &mut dyn Injector) {
+    let span_context = context.span_context().unwrap_or_default();
+    propagator.inject(&span_context, context.baggage(), carrier);
+}
+
+/// Returns a context with the span and the baggage from a carrier; what the carrier does not hold, or what cannot be
+/// read, stays as it is in `context`.
+///
+/// The debug id has no place in a context: who wants it calls [`Propagator::extract`].
+#[must_use]
+pub fn extract_context(
+    propagator: &dyn Propagator,
+    context: &Context,
+    carrier: &dyn Extractor,
+) -> Context {
+    let extracted = propagator.extract(carrier);
+    let mut context = context.clone();
+    if let Some(span_context) = extracted.span_context {
+        context = context.with_span_context(span_context);
+    }
+    if !extracted.baggage.is_empty() {
+        context = context.with_baggage(extracted.baggage);
+    }
+    context
+}

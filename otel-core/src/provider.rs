@@ -1,0 +1,321 @@
+//! The pipeline that a process sets up once, and where its tracers come from.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+
+use crate::account::{FlushError, Flushed, SpanCounts};
+use crate::clock::{Clock, SystemClock};
+use crate::context::Context;
+use crate::id_generator::{IdGenerator, RandomIdGenerator};
+use crate::processor::{Pipeline, Scopes, SpanProcessor};
+use crate::record::SpanView;
+use crate::resource::Resource;
+use crate::sampler::{ParentBasedSampler, Sampler};
+use crate::span::{RecordingSpan, SpanLimits};
+use crate::tracer::Tracer;
+
+/// Holds what all spans of a process share: resource, sampler, limits, processors. Cheap to clone.
+///
+/// Dropping the last handle closes the provider, within two seconds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use otel_core::exporter::InMemoryExporter;
+/// use otel_core::{BatchProcessor, Resource, TracerProvider};
+///
+/// let exporter = InMemoryExporter::new();
+/// let provider = TracerProvider::builder()
+///     .resource(Resource::new("checkout"))
+///     .processor(BatchProcessor::new(exporter.clone()))
+///     .build();
+/// let tracer = provider.tracer("payments");
+/// tracer.in_span("charge", |charge| {
+///     charge.set_attribute("cents", 1999);
+///     tracer.in_span("call the bank", |_| {});
+/// });
+/// provider.close(Duration::from_secs(5))?;
+/// let spans = exporter.finished_spans();
+/// assert_eq!(spans[0].parent_span_id, spans[1].span_id);
+/// # Ok::<(), otel_core::FlushError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TracerProvider {
+    owner: Arc<Owner>,
+}
+
+/// What only handles of the provider hold, so that the last of them closes it, whatever tracers and pooled spans live on.
+#[derive(Debug)]
+struct Owner {
+    inner: Arc<ProviderInner>,
+}
+
+pub(crate) struct ProviderInner {
+    pub(crate) sampler: Box<dyn Sampler>,
+    pub(crate) local_children_follow: bool,
+    pub(crate) id_generator: Arc<dyn IdGenerator>,
+    pub(crate) limits: SpanLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+    processors: Vec<Arc<dyn SpanProcessor>>,
+    added_processors: RwLock<Vec<Arc<dyn SpanProcessor>>>,
+    /// Spares the lock above where nothing was added, which is nearly always.
+    has_added: AtomicBool,
+    observes_start: AtomicBool,
+    is_closed: AtomicBool,
+    pipeline: Pipeline,
+}
+
+impl TracerProvider {
+    /// Begins to set up a provider.
+    pub fn builder() -> TracerProviderBuilder {
+        TracerProviderBuilder::default()
+    }
+
+    /// Returns a tracer for a library or a part of an application, by its name.
+    pub fn tracer(&self, name: &str) -> Tracer {
+        self.versioned_tracer(name, "")
+    }
+
+    /// Returns a tracer for a library or a part of an application, by its name and version.
+    pub fn versioned_tracer(&self, name: &str, version: &str) -> Tracer {
+        let inner = &self.owner.inner;
+        if !inner.is_open() {
+            return Tracer::noop();
+        }
+        Tracer::new(Arc::clone(inner), inner.pipeline.scopes.find_or_add(name, version))
+    }
+
+    /// Adds a processor, also for the tracers that were handed out before.
+    pub fn add_processor(&self, processor: impl SpanProcessor) {
+        let inner = &self.owner.inner;
+        processor.attach(&inner.pipeline);
+        if processor.observes_start() {
+            inner.observes_start.store(true, Ordering::Relaxed);
+        }
+        inner.added_processors.write().push(Arc::new(processor));
+        // Release: whoever sees the flag finds the processor behind the lock.
+        inner.has_added.store(true, Ordering::Release);
+    }
+
+    /// Returns what the spans are about.
+    pub fn resource(&self) -> &Resource {
+        &self.owner.inner.pipeline.resource
+    }
+
+    /// Exports all spans that ended before the call. A span that two processors export counts twice.
+    ///
+    /// # Errors
+    ///
+    /// Where time runs out: the first processor's error, after all were asked.
+    pub fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.owner.inner.flush(timeout)
+    }
+
+    /// Exports all spans that ended before the call and stops; spans that start afterwards record nothing.
+    ///
+    /// A second call does nothing and answers the same.
+    ///
+    /// # Errors
+    ///
+    /// Where time runs out: the first processor's error, after all were asked.
+    pub fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.owner.inner.close(timeout)
+    }
+
+    /// Returns what was counted since the start, over all processors.
+    pub fn counts(&self) -> SpanCounts {
+        let mut total = SpanCounts::default();
+        self.owner.inner.for_each_processor(|processor| {
+            let counts = processor.counts();
+            total.finished_spans += counts.finished_spans;
+            total.exported_spans += counts.exported_spans;
+            total.pending_spans += counts.pending_spans;
+            total.queue_full_spans += counts.queue_full_spans;
+            total.closed_spans += counts.closed_spans;
+            total.failed_spans += counts.failed_spans;
+            total.undelivered_spans += counts.undelivered_spans;
+        });
+        total
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // A timeout was reported by the processor; there is nobody to hand it to.
+        let _ = self.inner.close(DROP_TIMEOUT);
+    }
+}
+
+impl ProviderInner {
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        // Relaxed: a span that starts at the moment of closing may go either way.
+        !self.is_closed.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn observes_start(&self) -> bool {
+        self.observes_start.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn tell_start(&self, span: &mut RecordingSpan, parent: &Context) {
+        self.for_each_processor(|processor| {
+            if processor.observes_start() {
+                processor.on_start(span, parent);
+            }
+        });
+    }
+
+    #[inline]
+    pub(crate) fn tell_end(&self, span: &SpanView<'_>) {
+        self.for_each_processor(|processor| processor.on_end(span));
+    }
+
+    #[inline]
+    fn for_each_processor(&self, mut visit: impl FnMut(&dyn SpanProcessor)) {
+        for processor in &self.processors {
+            visit(processor.as_ref());
+        }
+        if self.has_added.load(Ordering::Acquire) {
+            // Copied, so that a processor may add another one.
+            let added = self.added_processors.read().clone();
+            for processor in &added {
+                visit(processor.as_ref());
+            }
+        }
+    }
+
+    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.ask_all(timeout, |processor, left| processor.flush(left))
+    }
+
+    fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.ask_all(timeout, |processor, left| processor.close(left))
+    }
+
+    fn ask_all(
+        &self,
+        timeout: Duration,
+        ask: impl Fn(&dyn SpanProcessor, Duration) -> Result<Flushed, FlushError>,
+    ) -> Result<Flushed, FlushError> {
+        let start = Instant::now();
+        let mut answer = Ok(Flushed::default());
+        self.for_each_processor(|processor| {
+            match (&mut answer, ask(processor, timeout.saturating_sub(start.elapsed()))) {
+                (Ok(total), Ok(flushed)) => *total = *total + flushed,
+                (Ok(_), Err(error)) => answer = Err(error),
+                (Err(_), _) => {}
+            }
+        });
+        answer
+    }
+}
+
+impl fmt::Debug for ProviderInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TracerProvider")
+            .field("sampler", &self.sampler)
+            .field("limits", &self.limits)
+            .field("processors", &self.processors)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`TracerProvider`].
+#[must_use = "a provider is made by `build`"]
+#[derive(Debug)]
+pub struct TracerProviderBuilder {
+    resource: Option<Resource>,
+    sampler: Box<dyn Sampler>,
+    limits: SpanLimits,
+    id_generator: Arc<dyn IdGenerator>,
+    clock: Option<Arc<dyn Clock>>,
+    processors: Vec<Arc<dyn SpanProcessor>>,
+}
+
+impl TracerProviderBuilder {
+    /// Sets what the spans are about. Default: [`Resource::default`].
+    pub fn resource(mut self, resource: Resource) -> Self {
+        self.resource = Some(resource);
+        self
+    }
+
+    /// Sets who decides which traces are kept. Default: all, and children as their parents.
+    pub fn sampler(mut self, sampler: impl Sampler) -> Self {
+        self.sampler = Box::new(sampler);
+        self
+    }
+
+    /// Sets how much a span may hold. Default: OpenTelemetry's, 128 of each.
+    pub fn limits(mut self, limits: SpanLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets where ids come from. Default: [`RandomIdGenerator`].
+    pub fn id_generator(mut self, id_generator: impl IdGenerator + 'static) -> Self {
+        self.id_generator = Arc::new(id_generator);
+        self
+    }
+
+    /// Sets the clock. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Adds a processor; each is told of all spans, in this order.
+    pub fn processor(mut self, processor: impl SpanProcessor) -> Self {
+        self.processors.push(Arc::new(processor));
+        self
+    }
+
+    /// Sets the provider up, and starts what its processors need.
+    pub fn build(self) -> TracerProvider {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let pipeline = Pipeline {
+            resource: self.resource.unwrap_or_default(),
+            scopes: Scopes::default(),
+            clock: Arc::clone(&clock),
+        };
+        for processor in &self.processors {
+            processor.attach(&pipeline);
+        }
+        let inner = ProviderInner {
+            local_children_follow: self.sampler.local_children_follow(),
+            sampler: self.sampler,
+            id_generator: self.id_generator,
+            limits: self.limits,
+            clock,
+            observes_start: AtomicBool::new(
+                self.processors.iter().any(|processor| processor.observes_start()),
+            ),
+            processors: self.processors,
+            added_processors: RwLock::default(),
+            has_added: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            pipeline,
+        };
+        TracerProvider { owner: Arc::new(Owner { inner: Arc::new(inner) }) }
+    }
+}
+
+impl Default for TracerProviderBuilder {
+    fn default() -> Self {
+        Self {
+            resource: None,
+            sampler: Box::new(ParentBasedSampler::default()),
+            limits: SpanLimits::default(),
+            id_generator: Arc::new(RandomIdGenerator::new()),
+            clock: None,
+            processors: Vec::new(),
+        }
+    }
+}
+
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);

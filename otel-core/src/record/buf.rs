@@ -1,0 +1,588 @@
+//! The record of a live span, written as the calls come.
+
+use std::fmt;
+
+use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, SpanView, head, kind};
+use crate::attribute::{AttributeSource, KeyValue, OwnedValue, Value};
+use crate::id::SpanId;
+use crate::instrumentation_scope::InstrumentationScope;
+use crate::span::{SpanKind, SpanLimits, StatusCode};
+use crate::span_context::{SpanContext, TraceFlags};
+
+/// A growing record, used for one span after another.
+///
+/// Keys and values are copied at the call and never again before the queue. Limits are enforced here, and what they
+/// drop is counted. Nothing is allocated once the buffer has seen a span of the usual size.
+#[derive(Clone)]
+pub struct SpanBuf {
+    /// The head (filled in at the end of the span), then the area.
+    bytes: Vec<u8>,
+    name_len: usize,
+    kind: SpanKind,
+    status: StatusCode,
+    n_attributes: usize,
+    n_events: usize,
+    n_links: usize,
+    dropped_attributes: u32,
+    dropped_events: u32,
+    dropped_links: u32,
+    /// Where the newest event's block begins.
+    last_event: Option<usize>,
+    /// One byte for each of the first keys: a key whose byte is not among them is new, without a scan.
+    fingerprints: [u8; N_FINGERPRINTS],
+}
+
+impl SpanBuf {
+    /// Makes an empty record.
+    pub fn new() -> Self {
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.resize(head::LEN, 0);
+        Self {
+            bytes,
+            name_len: 0,
+            kind: SpanKind::Internal,
+            status: StatusCode::Unset,
+            n_attributes: 0,
+            n_events: 0,
+            n_links: 0,
+            dropped_attributes: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+            last_event: None,
+            fingerprints: [0; N_FINGERPRINTS],
+        }
+    }
+
+    /// Begins the record of the next span; what the buffer held is gone, its memory stays.
+    pub fn start(&mut self, name: &str, kind: SpanKind) {
+        let name = truncated_to_bytes(name, MAX_AREA_BYTES / 2);
+        self.bytes.truncate(head::LEN);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.name_len = name.len();
+        self.kind = kind;
+        self.status = StatusCode::Unset;
+        self.n_attributes = 0;
+        self.n_events = 0;
+        self.n_links = 0;
+        self.dropped_attributes = 0;
+        self.dropped_events = 0;
+        self.dropped_links = 0;
+        self.last_event = None;
+    }
+
+    /// Gives back memory that an unusually large span took.
+    pub fn shrink(&mut self) {
+        if self.bytes.capacity() > MAX_POOLED_BYTES {
+            *self = Self::new();
+        }
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        let name = &self.bytes[head::LEN..head::LEN + self.name_len];
+        std::str::from_utf8(name).unwrap_or_default()
+    }
+
+    /// Replaces the name.
+    pub fn set_name(&mut self, name: &str) {
+        let name = truncated_to_bytes(name, MAX_AREA_BYTES / 2);
+        self.bytes.splice(head::LEN..head::LEN + self.name_len, name.bytes());
+        self.name_len = name.len();
+    }
+
+    /// Replaces the kind.
+    pub fn set_kind(&mut self, kind: SpanKind) {
+        self.kind = kind;
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> SpanKind {
+        self.kind
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Sets the status: Ok is final, Unset is ignored, and a description goes with an error only.
+    pub fn set_status(&mut self, status: StatusCode, description: &str) {
+        if status == StatusCode::Unset || self.status == StatusCode::Ok {
+            return;
+        }
+        self.replace_status(status, description);
+    }
+
+    /// Sets the status whatever it was: the last call wins.
+    ///
+    /// For a translator that keeps other rules than OpenTelemetry's, as OpenTracing's error tag does.
+    pub fn replace_status(&mut self, status: StatusCode, description: &str) {
+        self.status = status;
+        self.remove_block(kind::STATUS_DESCRIPTION);
+        if status == StatusCode::Error && !description.is_empty() {
+            self.push_text_block(kind::STATUS_DESCRIPTION, description);
+        }
+    }
+
+    /// Sets the trace state that the span's context carries.
+    pub fn set_trace_state(&mut self, trace_state: &str) {
+        self.remove_block(kind::TRACE_STATE);
+        if !trace_state.is_empty() {
+            self.push_text_block(kind::TRACE_STATE, trace_state);
+        }
+    }
+
+    /// Sets an attribute; a repeated key is overwritten where it stands. An empty key is dropped and counted.
+    #[inline]
+    pub fn set_attribute(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) {
+        let fingerprint = fingerprint_of(key);
+        if self.may_hold(fingerprint) && self.overwrite(key, value, limits) {
+            return;
+        }
+        if self.n_attributes >= limits.attributes || key.is_empty() || !self.has_room(key, value) {
+            self.dropped_attributes = self.dropped_attributes.saturating_add(1);
+            return;
+        }
+        push_entry(&mut self.bytes, key, value, limits);
+        if let Some(slot) = self.fingerprints.get_mut(self.n_attributes) {
+            *slot = fingerprint;
+        }
+        self.n_attributes += 1;
+    }
+
+    /// Adds an event at a moment in Unix nanoseconds. Fields past the limit are dropped and counted on the event.
+    pub fn add_event(
+        &mut self,
+        name: &str,
+        unix_nanos: u64,
+        fields: &(impl AttributeSource + ?Sized),
+        limits: &SpanLimits,
+    ) {
+        let name = truncated_to_bytes(name, MAX_AREA_BYTES / 4);
+        if self.n_events >= limits.events
+            || self.bytes.len() + name.len() + EVENT_HEAD_LEN > MAX_AREA_BYTES
+        {
+            self.dropped_events = self.dropped_events.saturating_add(1);
+            self.last_event = None;
+            return;
+        }
+        let block = self.begin_block(kind::EVENT);
+        self.last_event = Some(block);
+        self.bytes.extend_from_slice(&unix_nanos.to_le_bytes());
+        self.bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        let counts = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.push_fields(counts, fields, limits.attributes_per_event, limits);
+        self.end_block(block);
+        self.n_events += 1;
+    }
+
+    /// Replaces the name of the event that was added last, if nothing was written since: for a translator that finds the
+    /// name among the fields.
+    pub fn set_last_event_name(&mut self, name: &str) {
+        let Some(block) = self.last_event else { return };
+        let name = truncated_to_bytes(name, MAX_AREA_BYTES.saturating_sub(self.bytes.len()));
+        let Some(old_len) = read_u32(&self.bytes, block + 8) else { return };
+        let start = block + EVENT_HEAD_LEN;
+        self.bytes.splice(start..start + old_len as usize, name.bytes());
+        put(&mut self.bytes, block + 8, (name.len() as u32).to_le_bytes());
+        self.end_block(block);
+    }
+
+    /// Adds a link to another span. Fields past the limit are dropped and counted on the link.
+    pub fn add_link(
+        &mut self,
+        context: &SpanContext,
+        fields: &(impl AttributeSource + ?Sized),
+        limits: &SpanLimits,
+    ) {
+        if self.n_links >= limits.links || self.bytes.len() + LINK_HEAD_LEN > MAX_AREA_BYTES {
+            self.dropped_links = self.dropped_links.saturating_add(1);
+            return;
+        }
+        let trace_state = context.trace_state().to_string();
+        let trace_state = truncated_to_bytes(&trace_state, usize::from(u16::MAX));
+        let block = self.begin_block(kind::LINK);
+        self.bytes.extend_from_slice(&context.trace_id().high().to_le_bytes());
+        self.bytes.extend_from_slice(&context.trace_id().low().to_le_bytes());
+        self.bytes.extend_from_slice(&context.span_id().as_u64().to_le_bytes());
+        self.bytes.extend_from_slice(&context.flags().bits().to_le_bytes());
+        let counts = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend_from_slice(&(trace_state.len() as u16).to_le_bytes());
+        self.bytes.extend_from_slice(trace_state.as_bytes());
+        self.push_fields(counts, fields, limits.attributes_per_link, limits);
+        self.end_block(block);
+        self.n_links += 1;
+    }
+
+    /// Writes the head and returns the finished record.
+    pub fn finish<'a>(
+        &'a mut self,
+        ids: &SpanIds,
+        times: SpanTimes,
+        scope: &'a InstrumentationScope,
+    ) -> SpanView<'a> {
+        let area_len = self.bytes.len() - head::LEN;
+        let frame_len = self.bytes.len().next_multiple_of(8);
+        self.bytes.resize(frame_len, 0);
+        let head = &mut self.bytes[..head::LEN];
+        put(head, head::FRAME_LEN, (frame_len as u32).to_le_bytes());
+        head[head::KIND] = self.kind as u8;
+        head[head::STATUS] = self.status as u8;
+        put(head, head::FLAGS, ids.flags.bits().to_le_bytes());
+        put(head, head::TRACE_ID_HIGH, ids.trace_id_high.to_le_bytes());
+        put(head, head::TRACE_ID_LOW, ids.trace_id_low.to_le_bytes());
+        put(head, head::SPAN_ID, ids.span_id.to_le_bytes());
+        put(head, head::PARENT_ID, ids.parent_id.to_le_bytes());
+        put(head, head::START, times.start_unix_nanos.to_le_bytes());
+        put(head, head::DURATION, times.duration_nanos.to_le_bytes());
+        put(head, head::NAME_LEN, (self.name_len as u32).to_le_bytes());
+        put(head, head::AREA_LEN, (area_len as u32).to_le_bytes());
+        put(head, head::N_ATTRIBUTES, saturating_u16(self.n_attributes).to_le_bytes());
+        put(head, head::N_EVENTS, saturating_u16(self.n_events).to_le_bytes());
+        put(head, head::N_LINKS, saturating_u16(self.n_links).to_le_bytes());
+        put(head, head::SCOPE, scope.index().to_le_bytes());
+        put(head, head::DROPPED_ATTRIBUTES, self.dropped_attributes.to_le_bytes());
+        put(head, head::DROPPED_EVENTS, saturating_u16(self.dropped_events as usize).to_le_bytes());
+        put(head, head::DROPPED_LINKS, saturating_u16(self.dropped_links as usize).to_le_bytes());
+        SpanView::new(&self.bytes, scope)
+    }
+
+    #[inline]
+    fn may_hold(&self, fingerprint: u8) -> bool {
+        let n_known = self.n_attributes.min(N_FINGERPRINTS);
+        self.n_attributes > N_FINGERPRINTS || self.fingerprints[..n_known].contains(&fingerprint)
+    }
+
+    fn has_room(&self, key: &str, value: Value<'_>) -> bool {
+        self.bytes.len() + key.len() + scalar_len(value) < MAX_AREA_BYTES
+    }
+
+    /// Replaces the value of a key that is there; tells whether it was.
+    #[cold]
+    fn overwrite(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) -> bool {
+        let mut at = head::LEN + self.name_len;
+        while let Some(entry) = Entry::read(&self.bytes, at) {
+            if !entry.is_block() && &self.bytes[entry.key.clone()] == key.as_bytes() {
+                let mut replacement = Vec::new();
+                push_entry(&mut replacement, key, value, limits);
+                if self.bytes.len() + replacement.len() > MAX_AREA_BYTES {
+                    self.dropped_attributes = self.dropped_attributes.saturating_add(1);
+                } else {
+                    self.bytes.splice(at..entry.end, replacement);
+                }
+                return true;
+            }
+            at = entry.end;
+        }
+        false
+    }
+
+    /// Appends the fields of an event or a link, and writes their two counts at `counts`.
+    fn push_fields(
+        &mut self,
+        counts: usize,
+        fields: &(impl AttributeSource + ?Sized),
+        limit: usize,
+        limits: &SpanLimits,
+    ) {
+        let (mut n_fields, mut dropped): (u16, u16) = (0, 0);
+        fields.for_each(&mut |key, value| {
+            if usize::from(n_fields) >= limit.min(usize::from(u16::MAX))
+                || !self.has_room(key, value)
+            {
+                dropped = dropped.saturating_add(1);
+            } else {
+                push_entry(&mut self.bytes, key, value, limits);
+                n_fields += 1;
+            }
+        });
+        put(&mut self.bytes, counts, n_fields.to_le_bytes());
+        put(&mut self.bytes, counts + 2, dropped.to_le_bytes());
+    }
+
+    fn push_text_block(&mut self, block_kind: u8, text: &str) {
+        let text = truncated_to_bytes(text, MAX_AREA_BYTES.saturating_sub(self.bytes.len()));
+        let block = self.begin_block(block_kind);
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.end_block(block);
+    }
+
+    fn begin_block(&mut self, block_kind: u8) -> usize {
+        self.bytes.extend_from_slice(&u32::from(block_kind).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.len()
+    }
+
+    fn end_block(&mut self, block: usize) {
+        let body_len = (self.bytes.len() - block) as u32;
+        put(&mut self.bytes, block - 4, body_len.to_le_bytes());
+    }
+
+    fn remove_block(&mut self, block_kind: u8) {
+        let mut at = head::LEN + self.name_len;
+        while let Some(entry) = Entry::read(&self.bytes, at) {
+            if entry.kind == block_kind {
+                self.bytes.drain(at..entry.end);
+                return;
+            }
+            at = entry.end;
+        }
+    }
+}
+
+impl Default for SpanBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SpanBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanBuf").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// The ids that a finished record carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpanIds {
+    pub(crate) trace_id_high: u64,
+    pub(crate) trace_id_low: u64,
+    pub(crate) span_id: u64,
+    pub(crate) parent_id: u64,
+    pub(crate) flags: TraceFlags,
+}
+
+impl SpanIds {
+    /// Takes the ids of a span's context, and its parent's.
+    #[inline]
+    pub fn new(context: &SpanContext, parent_id: SpanId) -> Self {
+        Self {
+            trace_id_high: context.trace_id().high(),
+            trace_id_low: context.trace_id().low(),
+            span_id: context.span_id().as_u64(),
+            parent_id: parent_id.as_u64(),
+            flags: context.flags(),
+        }
+    }
+}
+
+/// When a span started, and how long it took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpanTimes {
+    /// Nanoseconds since the Unix epoch.
+    pub start_unix_nanos: u64,
+    /// Nanoseconds.
+    pub duration_nanos: u64,
+}
+
+/// An entry or a block, as it stands in a record.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) kind: u8,
+    pub(super) key: std::ops::Range<usize>,
+    pub(super) value: std::ops::Range<usize>,
+    pub(super) end: usize,
+}
+
+impl Entry {
+    /// Reads what stands at `at`; `None` at the end, and where the bytes are no entry.
+    #[inline]
+    pub(super) fn read(bytes: &[u8], at: usize) -> Option<Self> {
+        let word = u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
+        let kind = word as u8;
+        let (start, key_len, value_len) = if kind >= kind::FIRST_BLOCK {
+            (at + 8, 0, read_u32(bytes, at + 4)? as usize)
+        } else if kind & kind::LONG != 0 {
+            (at + 12, read_u32(bytes, at + 4)? as usize, read_u32(bytes, at + 8)? as usize)
+        } else {
+            (at + 4, (word >> 8 & 0xFF) as usize, (word >> 16) as usize)
+        };
+        let value_start = start.checked_add(key_len)?;
+        let end = value_start.checked_add(value_len)?;
+        (end <= bytes.len()).then_some(Self {
+            kind,
+            key: start..value_start,
+            value: value_start..end,
+            end,
+        })
+    }
+
+    #[inline]
+    pub(super) fn is_block(&self) -> bool {
+        self.kind >= kind::FIRST_BLOCK
+    }
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// Appends an entry; a text over the value limit is cut after that many characters.
+#[inline]
+fn push_entry(bytes: &mut Vec<u8>, key: &str, value: Value<'_>, limits: &SpanLimits) {
+    match value {
+        Value::Str(text) => push_bytes(bytes, kind::STR, key, limits.cut_text(text).as_bytes()),
+        Value::I64(number) => push_bytes(bytes, kind::I64, key, &number.to_le_bytes()),
+        Value::Bool(flag) => push_bytes(bytes, kind::BOOL, key, &[u8::from(flag)]),
+        Value::F64(number) => push_bytes(bytes, kind::F64, key, &number.to_le_bytes()),
+        Value::Bytes(value) => push_bytes(bytes, kind::BYTES, key, limits.cut_bytes(value)),
+        _ => push_nested(bytes, key, value, limits, 0),
+    }
+}
+
+#[inline]
+fn push_bytes(bytes: &mut Vec<u8>, kind: u8, key: &str, value: &[u8]) {
+    if key.len() <= 0xFF && value.len() <= 0xFFFF {
+        let word = u32::from(kind) | (key.len() as u32) << 8 | (value.len() as u32) << 16;
+        bytes.reserve(4 + key.len() + value.len());
+        bytes.extend_from_slice(&word.to_le_bytes());
+    } else {
+        push_long_head(bytes, kind, key.len(), value.len());
+    }
+    bytes.extend_from_slice(key.as_bytes());
+    bytes.extend_from_slice(value);
+}
+
+#[cold]
+fn push_long_head(bytes: &mut Vec<u8>, kind: u8, key_len: usize, value_len: usize) {
+    bytes.extend_from_slice(&u32::from(kind | kind::LONG).to_le_bytes());
+    bytes.extend_from_slice(&(key_len as u32).to_le_bytes());
+    bytes.extend_from_slice(&(value_len as u32).to_le_bytes());
+}
+
+/// Appends an array or a map, whose items are entries themselves. What is nested deeper than 64 levels becomes empty,
+/// and items that would make the record too long are left out.
+#[cold]
+fn push_nested(
+    bytes: &mut Vec<u8>,
+    key: &str,
+    value: Value<'_>,
+    limits: &SpanLimits,
+    depth: usize,
+) {
+    let nested_kind = match value {
+        Value::Map(_) => kind::MAP,
+        Value::Empty => kind::EMPTY,
+        _ => kind::ARRAY,
+    };
+    push_items(bytes, nested_kind, key, |bytes| {
+        if depth >= MAX_DEPTH {
+            return;
+        }
+        for_each_item(value, &mut |key, item| {
+            if bytes.len() + key.len() + scalar_len(item) + 64 > MAX_AREA_BYTES {
+                return;
+            }
+            match item {
+                Value::Str(_)
+                | Value::I64(_)
+                | Value::Bool(_)
+                | Value::F64(_)
+                | Value::Bytes(_) => {
+                    push_entry(bytes, key, item, limits);
+                }
+                nested => push_nested(bytes, key, nested, limits, depth + 1),
+            }
+        });
+    });
+}
+
+/// Appends an entry whose value is what `write` appends.
+fn push_items(bytes: &mut Vec<u8>, kind: u8, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    push_long_head(bytes, kind, key.len(), 0);
+    bytes.extend_from_slice(key.as_bytes());
+    let value_start = bytes.len();
+    write(bytes);
+    let value_len = (bytes.len() - value_start) as u32;
+    put(bytes, value_start - key.len() - 4, value_len.to_le_bytes());
+}
+
+fn scalar_len(value: Value<'_>) -> usize {
+    match value {
+        Value::Str(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 8,
+    }
+}
+
+fn for_each_item(value: Value<'_>, visit: &mut dyn FnMut(&str, Value<'_>)) {
+    match value {
+        Value::Bools(items) => items.iter().for_each(|item| visit("", Value::Bool(*item))),
+        Value::I64s(items) => items.iter().for_each(|item| visit("", Value::I64(*item))),
+        Value::F64s(items) => items.iter().for_each(|item| visit("", Value::F64(*item))),
+        Value::Strs(items) => items.iter().for_each(|item| visit("", Value::Str(item))),
+        Value::Array(items) => items.iter().for_each(|item| visit("", *item)),
+        Value::Map(entries) => entries.iter().for_each(|(key, item)| visit(key, *item)),
+        _ => {}
+    }
+}
+
+/// Writes attributes that own what they hold as entries, to be read as [`Attributes`](super::Attributes).
+pub(crate) fn encode_attributes(attributes: &[KeyValue]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for KeyValue { key, value } in attributes {
+        push_owned(&mut bytes, key, value, 0);
+    }
+    bytes
+}
+
+fn push_owned(bytes: &mut Vec<u8>, key: &str, value: &OwnedValue, depth: usize) {
+    match value {
+        OwnedValue::Array(items) => push_items(bytes, kind::ARRAY, key, |bytes| {
+            items
+                .iter()
+                .filter(|_| depth < MAX_DEPTH)
+                .for_each(|item| push_owned(bytes, "", item, depth + 1));
+        }),
+        OwnedValue::Map(entries) => push_items(bytes, kind::MAP, key, |bytes| {
+            let entries = entries.iter().filter(|_| depth < MAX_DEPTH);
+            entries.for_each(|entry| push_owned(bytes, &entry.key, &entry.value, depth + 1));
+        }),
+        scalar => push_entry(bytes, key, Value::from(scalar), &SpanLimits::UNLIMITED),
+    }
+}
+
+#[inline]
+fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+    bytes[at..at + N].copy_from_slice(&value);
+}
+
+/// Mixes the length with the first and the last byte: enough to tell most keys of a span apart.
+#[inline]
+fn fingerprint_of(key: &str) -> u8 {
+    match key.as_bytes() {
+        [] => 0,
+        [first, .., last] => first
+            .wrapping_mul(31)
+            .wrapping_add(*last)
+            .wrapping_mul(31)
+            .wrapping_add(key.len() as u8),
+        [only] => only.wrapping_mul(31),
+    }
+}
+
+fn truncated_to_bytes(text: &str, max_bytes: usize) -> &str {
+    if text.len() <= max_bytes {
+        return text;
+    }
+    let end = (0..=max_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
+}
+
+fn saturating_u16(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+const N_FINGERPRINTS: usize = 16;
+
+/// OpenTelemetry's default for how deep arrays and maps may nest.
+const MAX_DEPTH: usize = 64;
+
+/// What a record has room for before it grows.
+const USUAL_BYTES: usize = 1024;
+
+/// A buffer that grew beyond this is not kept for the next span.
+const MAX_POOLED_BYTES: usize = 64 << 10;

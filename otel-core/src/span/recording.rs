@@ -1,0 +1,254 @@
+//! The recording part of a span: a slot that is used for one span after another.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::time::SystemTime;
+
+use super::{Link, SpanKind, StatusCode};
+use crate::attribute::{AttributeSource, Value};
+use crate::clock::unix_nanos_of;
+use crate::id::SpanId;
+use crate::record::{SpanBuf, SpanIds, SpanTimes};
+use crate::span_context::SpanContext;
+use crate::tracer::{SpanRequest, StartDecision, Tracer};
+
+/// What a recording span writes to.
+///
+/// [`Span`](super::Span) keeps one in a box and takes the boxes from a pool. Whoever has a span type of its own, as a
+/// translator from another API, keeps one of these in it: [`Tracer::decide`], then [`start`](Self::start), the setters,
+/// and [`end`](Self::end), after which the slot is ready for the next span.
+pub struct RecordingSpan {
+    buf: SpanBuf,
+    /// The tracer of the last span is kept: the next one is most often the same tracer's, and needs no new reference.
+    tracer: Tracer,
+    parent_span_id: SpanId,
+    start_reading: u64,
+    start_unix_nanos: Option<u64>,
+}
+
+impl RecordingSpan {
+    /// Makes an empty slot.
+    pub fn new() -> Self {
+        Self {
+            buf: SpanBuf::new(),
+            tracer: Tracer::noop(),
+            parent_span_id: SpanId::INVALID,
+            start_reading: 0,
+            start_unix_nanos: None,
+        }
+    }
+
+    /// Starts a span that `tracer` decided to record.
+    #[inline]
+    pub fn start(&mut self, tracer: &Tracer, request: &SpanRequest<'_>, decision: &StartDecision) {
+        if !self.tracer.is_same(tracer) {
+            self.tracer = tracer.clone();
+        }
+        let Some(provider) = self.tracer.provider() else { return };
+        self.parent_span_id = decision.parent_span_id;
+        self.start_unix_nanos = request.start_time.map(unix_nanos_of);
+        self.buf.start(request.name, request.kind);
+        if let Some(attributes) = &decision.sampler_attributes {
+            attributes
+                .for_each(&mut |key, value| self.buf.set_attribute(key, value, &provider.limits));
+        }
+        if let Some(attributes) = request.attributes {
+            attributes
+                .for_each(&mut |key, value| self.buf.set_attribute(key, value, &provider.limits));
+        }
+        for link in request.links {
+            self.buf.add_link(&link.context, link.attributes, &provider.limits);
+        }
+        if !decision.context.trace_state().is_empty() {
+            self.buf.set_trace_state(&decision.context.trace_state().to_string());
+        }
+        self.start_reading = provider.clock.now();
+        if provider.observes_start() {
+            self.tell_start(tracer, request);
+        }
+    }
+
+    #[cold]
+    fn tell_start(&mut self, tracer: &Tracer, request: &SpanRequest<'_>) {
+        if let Some(provider) = tracer.provider() {
+            provider.tell_start(self, &(request.parent_context)());
+        }
+    }
+
+    /// Sets an attribute; a key that is there gets the new value.
+    #[inline]
+    pub fn set_attribute<'v>(&mut self, key: &str, value: impl Into<Value<'v>>) {
+        let Some(provider) = self.tracer.provider() else { return };
+        self.buf.set_attribute(key, value.into(), &provider.limits);
+    }
+
+    /// Adds an event; with no time given it happened now.
+    #[inline]
+    pub fn add_event(
+        &mut self,
+        name: &str,
+        time: Option<SystemTime>,
+        attributes: &(impl AttributeSource + ?Sized),
+    ) {
+        let Some(provider) = self.tracer.provider() else { return };
+        let unix_nanos = match (time, self.start_unix_nanos) {
+            (Some(time), _) => unix_nanos_of(time),
+            // On the span's own time line, so that no step of the wall clock puts an event outside its span.
+            (None, None) => {
+                let clock = &provider.clock;
+                let since_start = clock.nanos_between(self.start_reading, clock.now());
+                clock.unix_nanos(self.start_reading).saturating_add(since_start)
+            }
+            (None, Some(_)) => provider.clock.unix_nanos(provider.clock.now()),
+        };
+        self.buf.add_event(name, unix_nanos, attributes, &provider.limits);
+    }
+
+    /// Replaces the name of the event that was added last, if nothing was written since: for a translator that finds the
+    /// name among the fields.
+    pub fn set_last_event_name(&mut self, name: &str) {
+        self.buf.set_last_event_name(name);
+    }
+
+    /// Adds a link to another span.
+    pub fn add_link(&mut self, link: &Link<'_>) {
+        let Some(provider) = self.tracer.provider() else { return };
+        self.buf.add_link(&link.context, link.attributes, &provider.limits);
+    }
+
+    /// Sets the status by OpenTelemetry's rules: Ok is final, Unset is ignored.
+    pub fn set_status(&mut self, status: StatusCode, description: &str) {
+        self.buf.set_status(status, description);
+    }
+
+    /// Sets the status whatever it was: for a translator that keeps other rules.
+    pub fn replace_status(&mut self, status: StatusCode, description: &str) {
+        self.buf.replace_status(status, description);
+    }
+
+    /// Replaces the name.
+    pub fn update_name(&mut self, name: &str) {
+        self.buf.set_name(name);
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        self.buf.name()
+    }
+
+    /// Returns the parent's id; invalid for a root.
+    pub fn parent_span_id(&self) -> SpanId {
+        self.parent_span_id
+    }
+
+    /// Gives back memory that an unusually large span took, before the slot waits for its next one.
+    pub fn shrink(&mut self) {
+        self.buf.shrink();
+    }
+
+    /// Replaces the kind, which OpenTelemetry itself fixes at the start.
+    pub fn set_kind(&mut self, kind: SpanKind) {
+        self.buf.set_kind(kind);
+    }
+
+    /// Adds an `exception` event that describes an error with its causes. The status stays as it is.
+    pub fn record_error<E: Error + ?Sized>(&mut self, error: &E) {
+        let message = error.to_string();
+        let causes = causes_of(error);
+        let attributes: [(&str, Value<'_>); 3] = [
+            ("exception.type", Value::Str(std::any::type_name::<E>())),
+            ("exception.message", Value::Str(&message)),
+            ("exception.stacktrace", Value::Str(&causes)),
+        ];
+        // The type's name of a trait object says nothing, and no causes are no stack.
+        let first = usize::from(std::any::type_name::<E>().starts_with("dyn "));
+        let last = if causes.is_empty() { 2 } else { 3 };
+        self.add_event("exception", None, &attributes[first..last]);
+    }
+
+    /// Ends the span: processors are told, and the slot is ready for the next span.
+    #[inline]
+    pub fn end(&mut self, context: &SpanContext, time: Option<SystemTime>) {
+        let Some(tracer) = self.tracer.inner() else { return };
+        let provider = tracer.provider();
+        let clock = &provider.clock;
+        let times = match (self.start_unix_nanos, time) {
+            (None, None) => SpanTimes {
+                start_unix_nanos: clock.unix_nanos(self.start_reading),
+                duration_nanos: clock.nanos_between(self.start_reading, clock.now()),
+            },
+            (start, end) => {
+                let start_unix_nanos =
+                    start.unwrap_or_else(|| clock.unix_nanos(self.start_reading));
+                let end_unix_nanos =
+                    end.map_or_else(|| clock.unix_nanos(clock.now()), unix_nanos_of);
+                SpanTimes {
+                    start_unix_nanos,
+                    duration_nanos: end_unix_nanos.saturating_sub(start_unix_nanos),
+                }
+            }
+        };
+        let view =
+            self.buf.finish(&SpanIds::new(context, self.parent_span_id), times, tracer.scope());
+        provider.tell_end(&view);
+    }
+}
+
+impl Default for RecordingSpan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for RecordingSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordingSpan")
+            .field("parent_span_id", &self.parent_span_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes a slot from this thread's pool.
+#[inline]
+pub(crate) fn take() -> Box<RecordingSpan> {
+    POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+}
+
+/// Gives a slot back to this thread's pool, whichever thread took it.
+#[inline]
+pub(crate) fn keep(mut recording: Box<RecordingSpan>) {
+    recording.shrink();
+    // A slot that finds no place is dropped after the borrow, and so is one of a thread that is ending.
+    let _ = POOL.try_with(move |pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < MAX_POOLED { pool.push(recording) } else { drop((pool, recording)) }
+    });
+}
+
+/// Lists the causes of an error, one a line.
+fn causes_of<E: Error + ?Sized>(error: &E) -> String {
+    let mut causes = String::new();
+    let mut cause = error.source();
+    for _ in 0..MAX_CAUSES {
+        let Some(error) = cause else { break };
+        if !causes.is_empty() {
+            causes.push('\n');
+        }
+        causes.push_str("caused by: ");
+        causes.push_str(&error.to_string());
+        cause = error.source();
+    }
+    causes
+}
+
+thread_local! {
+    #[expect(clippy::vec_box, reason = "boxes are what spans hold: the pool hands them out as they are")]
+    static POOL: RefCell<Vec<Box<RecordingSpan>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Slots kept for each thread: with a thousand spans alive at once, fewer than 256 cost more than the memory they save.
+const MAX_POOLED: usize = 256;
+
+/// An error that is its own cause would be listed without end.
+const MAX_CAUSES: usize = 64;

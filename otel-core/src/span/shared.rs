@@ -1,0 +1,152 @@
+//! A span that several places write to.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+use super::{Link, Span, StatusCode};
+use crate::attribute::{AttributeSource, Value};
+use crate::context::ContextGuard;
+use crate::span_context::SpanContext;
+
+/// A handle on a span, to be cloned and written to from anywhere; the span ends with [`end`](Self::end), or with the
+/// last handle. What is written afterwards is ignored.
+#[derive(Clone)]
+pub struct SharedSpan {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    context: SpanContext,
+    /// Empty once the span has ended.
+    span: Mutex<Option<Span>>,
+}
+
+impl SharedSpan {
+    /// Shares a span.
+    pub fn new(span: Span) -> Self {
+        let context = span.context().clone();
+        Self { inner: Arc::new(Inner { context, span: Mutex::new(Some(span)) }) }
+    }
+
+    /// Returns what names the span to others; valid after the end as well.
+    pub fn context(&self) -> SpanContext {
+        self.inner.context.clone()
+    }
+
+    /// Tells whether setters have an effect.
+    pub fn is_recording(&self) -> bool {
+        self.inner.span.lock().as_ref().is_some_and(Span::is_recording)
+    }
+
+    /// Sets an attribute; a key that is there gets the new value.
+    pub fn set_attribute<'v>(&self, key: &str, value: impl Into<Value<'v>>) -> &Self {
+        self.with(|span| {
+            span.set_attribute(key, value);
+        })
+    }
+
+    /// Adds an event that happened now.
+    pub fn add_event(&self, name: &str, attributes: &(impl AttributeSource + ?Sized)) -> &Self {
+        self.with(|span| {
+            span.add_event(name, attributes);
+        })
+    }
+
+    /// Adds a link to another span.
+    pub fn add_link(&self, link: &Link<'_>) -> &Self {
+        self.with(|span| {
+            span.add_link(link);
+        })
+    }
+
+    /// Sets the status, as [`Span::set_status`] does.
+    pub fn set_status(&self, status: StatusCode, description: &str) -> &Self {
+        self.with(|span| {
+            span.set_status(status, description);
+        })
+    }
+
+    /// Replaces the name.
+    pub fn update_name(&self, name: &str) -> &Self {
+        self.with(|span| {
+            span.update_name(name);
+        })
+    }
+
+    /// Adds an `exception` event that describes an error with its causes.
+    pub fn record_error<E: Error + ?Sized>(&self, error: &E) -> &Self {
+        self.with(|span| {
+            span.record_error(error);
+        })
+    }
+
+    /// Ends the span now; a second call does nothing.
+    pub fn end(&self) {
+        // The span's end runs processors: not under the lock.
+        let span = self.inner.span.lock().take();
+        drop(span);
+    }
+
+    /// Ends the span at a given time; a second call does nothing.
+    pub fn end_at(&self, time: SystemTime) {
+        let span = self.inner.span.lock().take();
+        if let Some(span) = span {
+            span.end_at(time);
+        }
+    }
+
+    /// Calls `use_it` with the span, under its lock: it must not write to the same span by another handle.
+    pub fn with(&self, use_it: impl FnOnce(&mut Span)) -> &Self {
+        if let Some(span) = self.inner.span.lock().as_mut() {
+            use_it(span);
+        }
+        self
+    }
+}
+
+impl PartialEq for SharedSpan {
+    /// Two handles are equal when they are handles on the same span.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl fmt::Debug for SharedSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSpan").field("context", &self.inner.context).finish_non_exhaustive()
+    }
+}
+
+/// A span that is current on this thread until this is dropped, which ends it too.
+#[must_use = "the span ends when this is dropped: `let _ =` drops it at once"]
+#[derive(Debug)]
+pub struct CurrentSpan {
+    span: SharedSpan,
+    guard: Option<ContextGuard>,
+}
+
+impl CurrentSpan {
+    pub(crate) fn new(span: SharedSpan, guard: ContextGuard) -> Self {
+        Self { span, guard: Some(guard) }
+    }
+}
+
+impl Deref for CurrentSpan {
+    type Target = SharedSpan;
+
+    fn deref(&self) -> &SharedSpan {
+        &self.span
+    }
+}
+
+impl Drop for CurrentSpan {
+    fn drop(&mut self) {
+        self.guard = None;
+        self.span.end();
+    }
+}

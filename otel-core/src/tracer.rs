@@ -1,0 +1,261 @@
+//! Where spans start.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::attribute::{AttributeSource, KeyValue, Value};
+use crate::context::{Context, is_current_suppressed};
+use crate::id::SpanId;
+use crate::instrumentation_scope::InstrumentationScope;
+use crate::provider::ProviderInner;
+use crate::sampler::{SamplingDecision, SamplingInput, SamplingResult};
+use crate::span::{CurrentSpan, Link, SharedSpan, Span, SpanBuilder, SpanKind};
+use crate::span_context::{SpanContext, TraceFlags};
+
+/// Starts spans in the name of a library or a part of an application. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Tracer {
+    inner: Option<Arc<TracerInner>>,
+}
+
+pub(crate) struct TracerInner {
+    provider: Arc<ProviderInner>,
+    scope: InstrumentationScope,
+}
+
+impl Tracer {
+    /// Makes a tracer whose spans record nothing and hand on their parent's context.
+    pub const fn noop() -> Self {
+        Self { inner: None }
+    }
+
+    pub(crate) fn new(provider: Arc<ProviderInner>, scope: InstrumentationScope) -> Self {
+        Self { inner: Some(Arc::new(TracerInner { provider, scope })) }
+    }
+
+    /// Starts a span whose parent is the current span, if there is one.
+    pub fn start(&self, name: &str) -> Span {
+        self.span_builder(name).start()
+    }
+
+    /// Starts a span and makes it current until the guard is dropped, which ends it.
+    pub fn start_as_current(&self, name: &str) -> CurrentSpan {
+        let span = SharedSpan::new(self.start(name));
+        CurrentSpan::new(span.clone(), Context::current().with_shared_span(span).attach())
+    }
+
+    /// Runs `work` in a new span that is current meanwhile, and ends with it.
+    pub fn in_span<R>(&self, name: &str, work: impl FnOnce(&SharedSpan) -> R) -> R {
+        let span = self.start_as_current(name);
+        work(&span)
+    }
+
+    /// Begins to describe a span.
+    pub fn span_builder<'a>(&'a self, name: &'a str) -> SpanBuilder<'a> {
+        SpanBuilder::new(self, name)
+    }
+
+    /// Starts a span that is described in full.
+    #[inline]
+    pub fn start_request(&self, request: &SpanRequest<'_>) -> Span {
+        let decision = self.decide(request);
+        if !decision.is_recording {
+            return Span::non_recording(decision.context);
+        }
+        let mut recording = crate::span::take_recording();
+        recording.start(self, request, &decision);
+        Span::recording(decision.context, recording)
+    }
+
+    /// Decides about a span that is about to start: its ids, and whether it is recorded.
+    ///
+    /// The first half of [`start_request`](Self::start_request), for whoever keeps [`RecordingSpan`](crate::RecordingSpan)s of its own.
+    #[inline]
+    pub fn decide(&self, request: &SpanRequest<'_>) -> StartDecision {
+        let parent = request.parent.filter(|parent| parent.is_valid());
+        let Some(provider) =
+            self.provider().filter(|provider| provider.is_open() && !is_current_suppressed())
+        else {
+            return StartDecision::unrecorded(parent.cloned().unwrap_or_default());
+        };
+        let span_id = provider.id_generator.new_span_id();
+        match parent {
+            Some(parent)
+                if provider.local_children_follow
+                    && !parent.is_remote()
+                    && request.forced.is_none() =>
+            {
+                let sampled = parent.flags().is_sampled();
+                let context = SpanContext::new(parent.trace_id(), span_id, parent.flags())
+                    .with_shared_trace_state(parent.shared_trace_state().cloned());
+                StartDecision {
+                    context,
+                    parent_span_id: parent.span_id(),
+                    is_recording: sampled,
+                    sampler_attributes: None,
+                }
+            }
+            _ => provider.ask_sampler(request, parent, span_id),
+        }
+    }
+
+    /// Tells whether two handles are of one tracer.
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.inner, &other.inner) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn inner(&self) -> Option<&TracerInner> {
+        self.inner.as_deref()
+    }
+
+    #[inline]
+    pub(crate) fn provider(&self) -> Option<&ProviderInner> {
+        self.inner().map(TracerInner::provider)
+    }
+}
+
+impl TracerInner {
+    #[inline]
+    pub(crate) fn provider(&self) -> &ProviderInner {
+        &self.provider
+    }
+
+    #[inline]
+    pub(crate) fn scope(&self) -> &InstrumentationScope {
+        &self.scope
+    }
+}
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracer")
+            .field("scope", &self.inner().map(TracerInner::scope))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A span that is about to start, described in full.
+#[derive(Clone, Copy)]
+pub struct SpanRequest<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The kind.
+    pub kind: SpanKind,
+    /// The parent; `None` or an invalid context starts a new trace.
+    pub parent: Option<&'a SpanContext>,
+    /// When the span started; `None` means now.
+    pub start_time: Option<SystemTime>,
+    /// Attributes that samplers see.
+    pub attributes: Option<&'a dyn AttributeSource>,
+    /// Links that samplers see.
+    pub links: &'a [Link<'a>],
+    /// Decides in the sampler's place: `Some(true)` keeps the span and marks it as one that somebody wants, `Some(false)`
+    /// drops it.
+    pub forced: Option<bool>,
+    /// Finds the context of the parent, for processors that observe starts.
+    pub parent_context: &'a dyn Fn() -> Context,
+}
+
+impl<'a> SpanRequest<'a> {
+    /// Describes a root span with nothing but a name.
+    pub fn new(name: &'a str) -> Self {
+        Self {
+            name,
+            kind: SpanKind::Internal,
+            parent: None,
+            start_time: None,
+            attributes: None,
+            links: &[],
+            forced: None,
+            parent_context: &Context::new,
+        }
+    }
+}
+
+impl fmt::Debug for SpanRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanRequest")
+            .field("name", &self.name)
+            .field("parent", &self.parent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was decided about a span that is about to start.
+#[derive(Clone, Debug)]
+pub struct StartDecision {
+    /// The new span's context.
+    pub context: SpanContext,
+    /// The parent's id; invalid for a root.
+    pub parent_span_id: SpanId,
+    /// Whether the span is recorded.
+    pub is_recording: bool,
+    /// Attributes that the sampler gave.
+    pub(crate) sampler_attributes: Option<Arc<[KeyValue]>>,
+}
+
+impl StartDecision {
+    fn unrecorded(context: SpanContext) -> Self {
+        Self {
+            context,
+            parent_span_id: SpanId::INVALID,
+            is_recording: false,
+            sampler_attributes: None,
+        }
+    }
+}
+
+impl ProviderInner {
+    fn ask_sampler(
+        &self,
+        request: &SpanRequest<'_>,
+        parent: Option<&SpanContext>,
+        span_id: SpanId,
+    ) -> StartDecision {
+        let (trace_id, flags) = match parent {
+            Some(parent) => (parent.trace_id(), parent.flags().with(TraceFlags::DEFERRED, false)),
+            None => {
+                let flags =
+                    TraceFlags::NONE.with(TraceFlags::RANDOM, self.id_generator.is_random());
+                (self.id_generator.new_trace_id(), flags)
+            }
+        };
+        let result = match request.forced {
+            Some(true) => SamplingResult::record_and_sample(),
+            Some(false) => SamplingResult::drop(),
+            None => self.sampler.should_sample(&SamplingInput {
+                parent,
+                trace_id,
+                name: request.name,
+                kind: request.kind,
+                attributes: request.attributes.unwrap_or(NO_ATTRIBUTES),
+                links: request.links,
+            }),
+        };
+        let is_sampled = result.decision == SamplingDecision::RecordAndSample;
+        let flags = flags.with(TraceFlags::SAMPLED, is_sampled);
+        let flags =
+            request.forced.map_or(flags, |is_wanted| flags.with(TraceFlags::DEBUG, is_wanted));
+        let context = SpanContext::new(trace_id, span_id, flags);
+        let context = match result.trace_state {
+            Some(trace_state) => context.with_trace_state(trace_state),
+            None => context
+                .with_shared_trace_state(parent.and_then(SpanContext::shared_trace_state).cloned()),
+        };
+        StartDecision {
+            context,
+            parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
+            is_recording: result.decision != SamplingDecision::Drop,
+            sampler_attributes: result.attributes,
+        }
+    }
+}
+
+const NO_ATTRIBUTES: &dyn AttributeSource = &([] as [(&str, Value<'_>); 0]);
