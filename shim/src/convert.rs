@@ -1,0 +1,321 @@
+//! The border between OpenTracing's words and the core's: contexts, tags, logs.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentracing_api::{SpanContext, Value, log, tags};
+use otel_core::{
+    AttributeSource, RecordingSpan, SpanId, SpanKind, StatusCode, TraceFlags, TraceId, TraceState,
+};
+
+/// Which rules translate tags and logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Semantics {
+    /// OpenTelemetry's compatibility rules: `error` becomes the status, `span.kind` the kind, and a log of an error an
+    /// `exception` event.
+    #[default]
+    OpenTelemetry,
+    /// The Jaeger clients' rules: tags and logs stay as they were given, and set status and kind besides.
+    Jaeger,
+}
+
+/// What a context carries for the core beside ids and flags.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extension {
+    pub(crate) trace_state: TraceState,
+    /// Somebody asked for the next trace, and gave it this name.
+    pub(crate) debug_id: Option<String>,
+}
+
+/// Turns an OpenTracing context into the core's.
+#[inline]
+pub(crate) fn to_core(context: &SpanContext) -> otel_core::SpanContext {
+    let trace_id = TraceId::from_parts(context.trace_id_high(), context.trace_id_low());
+    let flags = TraceFlags::from_bits(context.flags() as u16);
+    let core = otel_core::SpanContext::new(trace_id, SpanId::new(context.span_id()), flags)
+        .with_remote(context.flags() & REMOTE != 0);
+    match context.extension::<Extension>() {
+        Some(extension) if !extension.trace_state.is_empty() => {
+            core.with_trace_state(extension.trace_state.clone())
+        }
+        _ => core,
+    }
+}
+
+/// Turns the core's context into an OpenTracing one, without the trace state.
+#[inline]
+pub(crate) fn ids_from_core(context: &otel_core::SpanContext) -> SpanContext {
+    let remote = if context.is_remote() { REMOTE } else { 0 };
+    let (trace_id, span_id) = (context.trace_id(), context.span_id());
+    let flags = u32::from(context.flags().bits()) | remote;
+    SpanContext::from_parts(trace_id.high(), trace_id.low(), span_id.as_u64(), flags)
+}
+
+/// Adds what the core knows of a context beside ids and flags.
+pub(crate) fn with_extension(context: SpanContext, extension: Extension) -> SpanContext {
+    if extension.trace_state.is_empty() && extension.debug_id.is_none() {
+        return context;
+    }
+    context.with_extension(Arc::new(extension))
+}
+
+/// The core's flags fill the lower 16 bits, with the sampled flag at OpenTracing's place.
+const REMOTE: u32 = 1 << 16;
+
+/// A tag's value as the core takes it, or what `sampling.priority` and the like make of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tag<'a> {
+    Str(&'a str),
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    F64(f64),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Tag<'a> {
+    /// Borrows a value; one that is formatted late gets its text from `text`.
+    pub(crate) fn of(value: &'a Value<'_>, text: &'a mut String) -> Option<Self> {
+        Some(match value {
+            Value::Bool(value) => Self::Bool(*value),
+            Value::I64(value) => Self::I64(*value),
+            Value::U64(value) => Self::U64(*value),
+            Value::F64(value) => Self::F64(*value),
+            Value::Str(value) => Self::Str(value),
+            Value::Bytes(value) => Self::Bytes(value),
+            Value::None => return None,
+            formatted => {
+                use std::fmt::Write;
+                text.clear();
+                let _ = write!(text, "{formatted}");
+                Self::Str(text)
+            }
+        })
+    }
+
+    /// Reads a truth value as OpenTracing's `error` has it: also as text in any case.
+    fn as_bool(self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(value),
+            Self::Str(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Self::Str(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Reads a number, also from text: what `sampling.priority` may come as.
+    pub(crate) fn as_priority(self) -> Option<bool> {
+        match self {
+            Self::I64(number) => Some(number > 0),
+            Self::U64(number) => Some(number > 0),
+            Self::F64(number) => Some(number > 0.0),
+            Self::Bool(flag) => Some(flag),
+            Self::Str(text) => text
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|number| !number.is_nan())
+                .map(|number| number > 0.0),
+            Self::Bytes(_) => None,
+        }
+    }
+
+    /// Hands the value over in the core's form: unsigned numbers past its integers go as decimal text.
+    #[inline]
+    pub(crate) fn with_core<R>(self, use_it: impl FnOnce(otel_core::Value<'_>) -> R) -> R {
+        match self {
+            Self::Str(text) => use_it(otel_core::Value::Str(text)),
+            Self::Bool(flag) => use_it(otel_core::Value::Bool(flag)),
+            Self::I64(number) => use_it(otel_core::Value::I64(number)),
+            Self::F64(number) => use_it(otel_core::Value::F64(number)),
+            Self::Bytes(bytes) => use_it(otel_core::Value::Bytes(bytes)),
+            Self::U64(number) => match i64::try_from(number) {
+                Ok(number) => use_it(otel_core::Value::I64(number)),
+                Err(_) => use_it(otel_core::Value::Str(&number.to_string())),
+            },
+        }
+    }
+}
+
+/// What a tag does beside being an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpecialTag {
+    Error,
+    SpanKind,
+    SamplingPriority,
+}
+
+impl SpecialTag {
+    /// Finds the special tags by their length first: most keys are none.
+    #[inline]
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        match key.len() {
+            5 if key == tags::ERROR => Some(Self::Error),
+            9 if key == tags::SPAN_KIND => Some(Self::SpanKind),
+            17 if key == tags::SAMPLING_PRIORITY => Some(Self::SamplingPriority),
+            _ => None,
+        }
+    }
+}
+
+/// Writes a tag to a recording span.
+#[inline]
+pub(crate) fn write_tag(
+    span: &mut RecordingSpan,
+    context: &mut SpanContext,
+    semantics: Semantics,
+    key: &str,
+    tag: Tag<'_>,
+) {
+    match SpecialTag::of(key) {
+        None => tag.with_core(|value| span.set_attribute(key, value)),
+        Some(special) => write_special_tag(span, context, semantics, (special, key), tag),
+    }
+}
+
+#[cold]
+fn write_special_tag(
+    span: &mut RecordingSpan,
+    context: &mut SpanContext,
+    semantics: Semantics,
+    (special, key): (SpecialTag, &str),
+    tag: Tag<'_>,
+) {
+    let is_taken = match special {
+        SpecialTag::Error => match (tag.as_bool(), semantics) {
+            (Some(true), _) => {
+                span.replace_status(StatusCode::Error, "");
+                true
+            }
+            // "Not failed" is not "checked and fine"; OpenTelemetry's rules say Ok all the same.
+            (Some(false), Semantics::OpenTelemetry) => {
+                span.replace_status(StatusCode::Ok, "");
+                true
+            }
+            (Some(false), Semantics::Jaeger) => {
+                span.replace_status(StatusCode::Unset, "");
+                true
+            }
+            (None, _) => false,
+        },
+        SpecialTag::SpanKind => match tag {
+            Tag::Str(name) => SpanKind::from_name(name).map(|kind| span.set_kind(kind)).is_some(),
+            _ => false,
+        },
+        SpecialTag::SamplingPriority => {
+            let flags = TraceFlags::from_bits(context.flags() as u16);
+            let flags = match tag.as_priority() {
+                Some(true) => flags | TraceFlags::SAMPLED | TraceFlags::DEBUG,
+                // A debug flag would keep the trace elsewhere: dropping means both.
+                Some(false) => flags.with(TraceFlags::SAMPLED | TraceFlags::DEBUG, false),
+                None => flags,
+            };
+            *context =
+                context.clone().with_flags(context.flags() & !0xFFFF | u32::from(flags.bits()));
+            tag.as_priority() == Some(false)
+        }
+    };
+    let is_kept = match special {
+        // The Jaeger clients record a priority that keeps the trace, and not one that drops it.
+        SpecialTag::SamplingPriority => !is_taken,
+        SpecialTag::Error | SpecialTag::SpanKind => !is_taken || semantics == Semantics::Jaeger,
+    };
+    if is_kept {
+        tag.with_core(|value| span.set_attribute(key, value));
+    }
+}
+
+/// Writes a log to a recording span as an event.
+///
+/// Its name is the text of the field `event`, and `log` where there is none. The fields stay as they are, but for a
+/// log of an error under OpenTelemetry's rules, which becomes an `exception` event.
+pub(crate) fn write_log(
+    span: &mut RecordingSpan,
+    semantics: Semantics,
+    time: Option<SystemTime>,
+    fields: &mut dyn Iterator<Item = (Cow<'_, str>, Value<'_>)>,
+) {
+    let mut fields = fields.peekable();
+    // Nearly always the first field is the event, and the name is known before anything is written.
+    if let Some(name) = fields.peek().and_then(event_name) {
+        let name = name.clone();
+        write_named_log(span, semantics, time, &name, &mut fields);
+    } else if semantics == Semantics::OpenTelemetry {
+        // What the fields are called depends on the name, so it has to be found first.
+        let fields: Vec<_> = fields.collect();
+        let name = fields.iter().find_map(event_name).cloned().unwrap_or(Cow::Borrowed(UNNAMED));
+        write_named_log(span, semantics, time, &name, &mut fields.into_iter());
+    } else {
+        let fields = OnceFields::new(&mut fields, false);
+        span.add_event(UNNAMED, time, &fields);
+        if let Some(name) = fields.late_name.into_inner() {
+            span.set_last_event_name(&name);
+        }
+    }
+}
+
+fn write_named_log<'f, 'v>(
+    span: &mut RecordingSpan,
+    semantics: Semantics,
+    time: Option<SystemTime>,
+    name: &str,
+    fields: &mut impl Iterator<Item = (Cow<'f, str>, Value<'v>)>,
+) {
+    let is_exception = name == "error" && semantics == Semantics::OpenTelemetry;
+    let name = if is_exception { "exception" } else { name };
+    span.add_event(name, time, &OnceFields::new(fields, is_exception));
+}
+
+/// Returns the name of the event, if that is what the field says.
+fn event_name<'a, 'v>(field: &'a (Cow<'_, str>, Value<'v>)) -> Option<&'a Cow<'v, str>> {
+    match field {
+        (key, Value::Str(name)) if key == log::EVENT && !name.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
+/// The name of an event whose log has none.
+const UNNAMED: &str = "log";
+
+/// Fields that are read once, as the core writes them.
+struct OnceFields<'i, I> {
+    fields: RefCell<&'i mut I>,
+    /// The keys get the names that OpenTelemetry has for those of an exception.
+    is_exception: bool,
+    /// The event's name, where it was not the first field.
+    late_name: RefCell<Option<String>>,
+}
+
+impl<'i, I> OnceFields<'i, I> {
+    fn new(fields: &'i mut I, is_exception: bool) -> Self {
+        Self { fields: RefCell::new(fields), is_exception, late_name: RefCell::new(None) }
+    }
+}
+
+impl<'f, 'v, I: Iterator<Item = (Cow<'f, str>, Value<'v>)>> AttributeSource for OnceFields<'_, I> {
+    fn for_each(&self, visit: &mut dyn FnMut(&str, otel_core::Value<'_>)) {
+        let Ok(mut fields) = self.fields.try_borrow_mut() else { return };
+        let mut text = String::new();
+        for field in &mut **fields {
+            if let Some(name) = event_name(&field) {
+                self.late_name.borrow_mut().get_or_insert_with(|| name.to_string());
+            }
+            let (key, value) = &field;
+            let Some(value) = Tag::of(value, &mut text) else { continue };
+            let key = if self.is_exception { exception_key(key) } else { key };
+            value.with_core(|value| visit(key, value));
+        }
+    }
+}
+
+/// OpenTelemetry's name for a field of a log of an error.
+fn exception_key(key: &str) -> &str {
+    match key {
+        log::ERROR_KIND => "exception.type",
+        log::MESSAGE => "exception.message",
+        log::STACK => "exception.stacktrace",
+        other => other,
+    }
+}

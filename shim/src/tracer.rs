@@ -1,0 +1,334 @@
+//! OpenTracing's tracer on the core's.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentracing_api::backend::{
+    ScopeManager, SpanBackend, StartRequest, ThreadLocalScopes, TracerBackend,
+};
+use opentracing_api::{
+    Extract, ExtractError, FlushError, Flushed, Inject, InjectError, ReferenceType, SpanContext,
+};
+use otel_core::{AttributeSource, Baggage, Context, Link, SpanKind, SpanRequest, TracerProvider};
+
+use crate::convert::{
+    Extension, Semantics, SpecialTag, Tag, ids_from_core, to_core, with_extension,
+};
+use crate::propagation::Formats;
+use crate::span::SpanShim;
+
+/// An OpenTracing implementation that records with the core.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use opentracing_api::{Tracer, child_of};
+/// use opentracing_shim::TracerShim;
+/// use otel_core::exporter::InMemoryExporter;
+/// use otel_core::{SimpleProcessor, TracerProvider};
+///
+/// let exporter = InMemoryExporter::new();
+/// let provider = TracerProvider::builder().processor(SimpleProcessor::new(exporter.clone())).build();
+/// let tracer = Tracer::new(TracerShim::new(provider));
+/// let order = tracer.start_span("order");
+/// tracer.start_span_with("charge", child_of(&order).tag("cents", 1999)).finish();
+/// order.finish();
+/// let spans = exporter.finished_spans();
+/// assert_eq!(spans[0].parent_span_id, spans[1].span_id);
+/// ```
+#[derive(Clone)]
+pub struct TracerShim {
+    provider: TracerProvider,
+    tracer: otel_core::Tracer,
+    semantics: Semantics,
+    formats: Formats,
+    logged_service: Option<Arc<str>>,
+}
+
+impl TracerShim {
+    /// Puts the OpenTracing API in front of a provider, with OpenTelemetry's rules for tags and logs.
+    pub fn new(provider: TracerProvider) -> Self {
+        let tracer = provider.versioned_tracer(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        Self {
+            provider,
+            tracer,
+            semantics: Semantics::OpenTelemetry,
+            formats: Formats::default(),
+            logged_service: None,
+        }
+    }
+
+    /// Sets which rules translate tags and logs. Default: OpenTelemetry's.
+    #[must_use]
+    pub fn semantics(mut self, semantics: Semantics) -> Self {
+        self.semantics = semantics;
+        self
+    }
+
+    /// Sets which propagators carry contexts. Default: Jaeger's `uber-trace-id`, and on extract W3C's `traceparent` as well.
+    #[must_use]
+    pub fn formats(mut self, formats: Formats) -> Self {
+        self.formats = formats;
+        self
+    }
+
+    /// Has a line logged for each span that is reported, which names this service.
+    #[must_use]
+    pub fn log_spans(mut self, service_name: &str) -> Self {
+        self.logged_service = Some(service_name.into());
+        self
+    }
+
+    /// Starts a span that has tags, references or a context that is no parent: what needs more than a look.
+    fn start_special(
+        &self,
+        request: &StartRequest<'_>,
+        context: &mut SpanContext,
+    ) -> Option<Box<dyn SpanBackend>> {
+        let parent = usable_parent(request);
+        let core_parent = parent.map(to_core);
+        let debug_id = match (parent, request.parent()) {
+            (None, Some(container)) => {
+                container.extension::<Extension>().and_then(|extension| extension.debug_id.clone())
+            }
+            _ => None,
+        };
+        let tags = StartTags(request);
+        let parent_context = || context_of(core_parent.clone(), request);
+        let core_request = SpanRequest {
+            name: request.operation_name(),
+            kind: tags.kind(),
+            parent: core_parent.as_ref(),
+            start_time: request.start_time(),
+            attributes: Some(&tags),
+            links: &[],
+            forced: debug_id.is_some().then_some(true).or_else(|| tags.priority()),
+            parent_context: &parent_context,
+        };
+        let decision = self.tracer.decide(&core_request);
+        *context = ids_from_core(&decision.context);
+        request.inherit_baggage(context);
+        // A child of a trace has its state; a debug id belongs to the root alone.
+        let trace_state = decision.context.trace_state().clone();
+        if context.extension::<Extension>().is_some() {
+            *context = std::mem::take(context)
+                .with_extension(Arc::new(Extension { trace_state, debug_id: None }));
+        } else {
+            *context =
+                with_extension(std::mem::take(context), Extension { trace_state, debug_id: None });
+        }
+        if !decision.is_recording {
+            return None;
+        }
+        let mut span = self.take_span();
+        // The tags go through the same translation as those that are set later, not straight into the record.
+        span.recording.start(
+            &self.tracer,
+            &SpanRequest { attributes: None, ..core_request },
+            &decision,
+        );
+        for link in links_of(request, self.semantics) {
+            span.recording.add_link(&link);
+        }
+        if let Some(debug_id) = debug_id {
+            span.recording.set_attribute(JAEGER_DEBUG_ID, &debug_id);
+        }
+        let mut text = String::new();
+        for (key, value) in request.tags() {
+            if let Some(tag) = Tag::of(value, &mut text) {
+                span.write_tag(context, key, tag);
+            }
+        }
+        Some(span)
+    }
+
+    #[inline]
+    fn take_span(&self) -> Box<SpanShim> {
+        let mut span = SpanShim::take();
+        span.semantics = self.semantics;
+        if span.logged_service.is_some() || self.logged_service.is_some() {
+            span.logged_service.clone_from(&self.logged_service);
+        }
+        span
+    }
+}
+
+impl TracerBackend for TracerShim {
+    #[inline]
+    fn start_span(
+        &self,
+        request: &StartRequest<'_>,
+        context: &mut SpanContext,
+    ) -> Option<Box<dyn SpanBackend>> {
+        let is_plain = match request.parent() {
+            None => true,
+            Some(parent) => parent.is_valid() && is_only_child(request),
+        };
+        if !is_plain || request.tags().next().is_some() {
+            return self.start_special(request, context);
+        }
+        let core_parent = request.parent().map(to_core);
+        let core_request = SpanRequest {
+            parent: core_parent.as_ref(),
+            start_time: request.start_time(),
+            parent_context: &|| context_of(core_parent.clone(), request),
+            ..SpanRequest::new(request.operation_name())
+        };
+        let decision = self.tracer.decide(&core_request);
+        *context = ids_from_core(&decision.context);
+        request.inherit_baggage(context);
+        if !decision.is_recording {
+            return None;
+        }
+        let mut span = self.take_span();
+        span.recording.start(&self.tracer, &core_request, &decision);
+        Some(span)
+    }
+
+    fn inject(&self, context: &SpanContext, into: Inject<'_>) -> Result<(), InjectError> {
+        self.formats.inject(context, into)
+    }
+
+    fn extract(&self, from: Extract<'_>) -> Result<Option<SpanContext>, ExtractError> {
+        self.formats.extract(from)
+    }
+
+    fn scope_manager(&self) -> &dyn ScopeManager {
+        &ThreadLocalScopes
+    }
+
+    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        flushed(self.provider.flush(timeout))
+    }
+
+    fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        flushed(self.provider.close(timeout))
+    }
+}
+
+impl fmt::Debug for TracerShim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TracerShim")
+            .field("provider", &self.provider)
+            .field("semantics", &self.semantics)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the parent: the first usable `ChildOf` reference, else the first usable one, else the active span.
+fn usable_parent<'a>(request: &StartRequest<'a>) -> Option<&'a SpanContext> {
+    let usable = |context: &&SpanContext| context.is_valid();
+    let child_of = |reference: &&opentracing_api::Reference| {
+        reference.reference_type == ReferenceType::ChildOf
+    };
+    request
+        .parent()
+        .filter(usable)
+        .or_else(|| {
+            request.references().filter(child_of).map(|reference| &reference.context).find(usable)
+        })
+        .or_else(|| request.references().map(|reference| &reference.context).find(usable))
+}
+
+/// Tells whether the parent's id says all there is to say about references.
+#[inline]
+fn is_only_child(request: &StartRequest<'_>) -> bool {
+    let mut references = request.references();
+    match (references.next(), references.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.reference_type == ReferenceType::ChildOf,
+        _ => false,
+    }
+}
+
+/// Lists the references that go out as links: all of them, but for a lone parent under the Jaeger clients' rules.
+fn links_of<'a>(
+    request: &StartRequest<'a>,
+    semantics: Semantics,
+) -> impl Iterator<Item = Link<'static>> + use<'a> {
+    let is_implied = semantics == Semantics::Jaeger && is_only_child(request);
+    let references =
+        request.references().filter(move |reference| !is_implied && reference.context.is_valid());
+    references.map(|reference| {
+        let attributes: &'static [(&'static str, otel_core::Value<'static>)] =
+            match reference.reference_type {
+                ReferenceType::ChildOf => &[(REF_TYPE, otel_core::Value::Str("child_of"))],
+                _ => &[(REF_TYPE, otel_core::Value::Str("follows_from"))],
+            };
+        Link::new(to_core(&reference.context)).with_attributes(attributes)
+    })
+}
+
+/// Builds what processors see as the parent's context: the parent and the baggage, and nothing of the current context.
+fn context_of(parent: Option<otel_core::SpanContext>, request: &StartRequest<'_>) -> Context {
+    let mut context = SpanContext::default();
+    request.inherit_baggage(&mut context);
+    let baggage: Baggage = crate::propagation::to_core_baggage(&context);
+    let with_baggage = Context::new().with_baggage(baggage);
+    match parent {
+        Some(parent) => with_baggage.with_span_context(parent),
+        None => with_baggage,
+    }
+}
+
+/// The tags given at the start, as samplers see them.
+struct StartTags<'r, 'a>(&'r StartRequest<'a>);
+
+impl StartTags<'_, '_> {
+    /// Returns the span's kind, where a tag tells it.
+    fn kind(&self) -> SpanKind {
+        let named = self.find(SpecialTag::SpanKind, |tag| match tag {
+            Tag::Str(name) => SpanKind::from_name(name),
+            _ => None,
+        });
+        named.unwrap_or_default()
+    }
+
+    /// Returns whether a tag asks for the trace to be kept or dropped.
+    fn priority(&self) -> Option<bool> {
+        self.find(SpecialTag::SamplingPriority, |tag| tag.as_priority())
+    }
+
+    /// Returns what the last tag of this kind says.
+    fn find<T>(&self, special: SpecialTag, read: impl Fn(Tag<'_>) -> Option<T>) -> Option<T> {
+        let mut found = None;
+        let mut text = String::new();
+        for (_, value) in self.0.tags().filter(|(key, _)| SpecialTag::of(key) == Some(special)) {
+            found = Tag::of(value, &mut text).and_then(&read).or(found);
+        }
+        found
+    }
+}
+
+impl AttributeSource for StartTags<'_, '_> {
+    fn for_each(&self, visit: &mut dyn FnMut(&str, otel_core::Value<'_>)) {
+        let mut text = String::new();
+        for (key, value) in self.0.tags() {
+            if let Some(tag) = Tag::of(value, &mut text) {
+                tag.with_core(|value| visit(key, value));
+            }
+        }
+    }
+}
+
+fn flushed(
+    answer: Result<otel_core::Flushed, otel_core::FlushError>,
+) -> Result<Flushed, FlushError> {
+    let counts =
+        |flushed: otel_core::Flushed| Flushed::new(flushed.exported_spans, flushed.lost_spans);
+    match answer {
+        Ok(flushed) => Ok(counts(flushed)),
+        Err(otel_core::FlushError::TimedOut { so_far, pending_spans, .. }) => {
+            Err(FlushError::TimedOut { so_far: counts(so_far), pending_spans })
+        }
+        Err(other) => Err(FlushError::Failed(Box::new(other))),
+    }
+}
+
+/// Says of a link which reference it was.
+const REF_TYPE: &str = "opentracing.ref_type";
+const JAEGER_DEBUG_ID: &str = "jaeger-debug-id";
+
+#[cfg(test)]
+mod tests;

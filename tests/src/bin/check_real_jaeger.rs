@@ -1,0 +1,301 @@
+//! Reads back from a real Jaeger what the quick start and `hello_trace` sent, and checks it: see `real-jaeger/run`.
+//!
+//! Jaeger's query API is expected at its usual place, port 16686 of this machine. Exits 1 where something is not as sent.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use opentracing_api::{child_of, fields, follows_from};
+use opentracing_shim::jaeger::{Config, Sampler};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    let checked = if std::env::args().any(|argument| argument == "--wait-until-ready") {
+        wait_until_ready()
+    } else {
+        check_all()
+    };
+    match checked {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            say(&format!("real Jaeger: {problem}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Checked = Result<(), String>;
+
+fn check_all() -> Checked {
+    send_own_spans()?;
+    check_quickstart()?;
+    check_hello_trace()?;
+    check_own_spans()
+}
+
+fn wait_until_ready() -> Checked {
+    poll(Duration::from_secs(60), || get("/api/services").map(drop))
+}
+
+/// What the guides' programs do not send: every type of value, logs, a second reference.
+fn send_own_spans() -> Checked {
+    let tracer = Config::new(OWN_SERVICE)
+        .sampler(Sampler::Const(true))
+        .tag("deployment", "test")
+        .build()
+        .map_err(|error| error.to_string())?;
+    let mut root = tracer.start_span("root");
+    root.set_tag("text", "größe").set_tag("flag", true).set_tag("number", -7).set_tag("float", 0.5);
+    root.set_tag("bytes", &[0_u8, 255]).set_tag("huge", u64::MAX).set_tag("span.kind", "client");
+    root.log_kv(fields! { "event" => "cache miss", "attempt" => 2, "fatal" => false });
+    root.log_event("done");
+    let failed = tracer.start_span_with("failed", child_of(&root).tag("error", true));
+    let cause = tracer.start_span_with("cause", follows_from(&failed).child_of(&root));
+    cause.finish();
+    failed.finish();
+    root.finish();
+    let flushed = tracer.close(Duration::from_secs(5)).map_err(|error| error.to_string())?;
+    expect(flushed.reported_spans == 3 && flushed.lost_spans == 0, || {
+        format!("the account is {flushed:?}")
+    })
+}
+
+fn check_quickstart() -> Checked {
+    let spans = spans_of("first-service", 9)?;
+    let first = span_named(&spans, "first-span")?;
+    first.expect_tag("first-tag", "string", "100")?;
+    first.expect_tag("sampler.type", "string", "const")?;
+    first.expect_tag("sampler.param", "bool", true)?;
+    first.expect_parent(None)?;
+    first.expect_process_tag("opencensus.exporterversion", |version| {
+        version.starts_with("Jaeger-Rust-")
+    })?;
+    first.expect_process_tag("host.name", |name| !name.is_empty())?;
+    first.expect_process_tag("ip", |ip| ip.parse::<std::net::IpAddr>().is_ok())?;
+    first.expect_process_tag("client-uuid", |uuid| uuid.len() == 16)?;
+
+    let (second, third) = (span_named(&spans, "second-span")?, span_named(&spans, "third-span")?);
+    second.expect_tag("second-tag", "string", "90")?;
+    third.expect_tag("third-tag", "string", "80")?;
+    third.expect_parent(None)?;
+    expect(second.trace_id != third.trace_id, || {
+        "second-span and third-span share a trace".to_owned()
+    })?;
+
+    let (fourth, fifth) = (span_named(&spans, "fourth-span")?, span_named(&spans, "fifth-span")?);
+    fourth.expect_tag("fourth-tag", "string", "60")?;
+    fifth.expect_tag("fifth-tag", "string", "80")?;
+    fifth.expect_parent(Some(fourth))?;
+    fifth.expect_no_tag("sampler.type")?;
+
+    let jobs = span_named(&spans, "get-python-jobs")?;
+    jobs.expect_tag("jobs-count", "int64", 3)?;
+    let pages: Vec<&Span> =
+        spans.iter().filter(|span| span.parent_id.as_ref() == Some(&jobs.span_id)).collect();
+    expect(pages.len() == 3, || format!("{} pages under get-python-jobs", pages.len()))?;
+    let (failed, fine): (Vec<&Span>, Vec<&Span>) = pages
+        .into_iter()
+        .partition(|page| page.tags.get("request-type").is_some_and(|tag| tag.1 == "Failure"));
+    expect((failed.len(), fine.len()) == (1, 2), || {
+        "one page of three should have failed".to_owned()
+    })?;
+    failed[0].expect_tag("error", "bool", true)?;
+    for page in fine {
+        page.expect_tag("request-type", "string", "Success")?;
+        page.expect_no_tag("error")?;
+    }
+    expect(spans.iter().all(|span| span.logs.is_empty()), || {
+        "the quick start has no logs".to_owned()
+    })?;
+    expect_no_warnings(&spans)
+}
+
+fn check_hello_trace() -> Checked {
+    let spans = spans_of("my-helloworld-service", 3)?;
+    let [outer, middle, inner] = ["foo", "bar", "baz"].map(|name| span_named(&spans, name));
+    let (outer, middle, inner) = (outer?, middle?, inner?);
+    outer.expect_parent(None)?;
+    middle.expect_parent(Some(outer))?;
+    inner.expect_parent(Some(middle))?;
+    inner.expect_process_tag("telemetry.sdk.language", |language| language == "rust")?;
+    expect_no_warnings(&spans)
+}
+
+fn check_own_spans() -> Checked {
+    let spans = spans_of(OWN_SERVICE, 3)?;
+    let (root, failed) = (span_named(&spans, "root")?, span_named(&spans, "failed")?);
+    root.expect_tag("text", "string", "größe")?;
+    root.expect_tag("flag", "bool", true)?;
+    root.expect_tag("number", "int64", -7)?;
+    root.expect_tag("float", "float64", 0.5)?;
+    root.expect_tag("bytes", "binary", "AP8=")?;
+    root.expect_tag("huge", "string", "18446744073709551615")?;
+    root.expect_tag("span.kind", "string", "client")?;
+    root.expect_process_tag("deployment", |value| value == "test")?;
+    let logged: Vec<Fields> = root.logs.clone();
+    expect(logged.len() == 2, || format!("{} logs instead of two", logged.len()))?;
+    let field = |log: usize, key: &str| logged[log].get(key).cloned();
+    expect(field(0, "event") == Some(("string".into(), "cache miss".into())), || {
+        format!("first log: {logged:?}")
+    })?;
+    expect(field(0, "attempt") == Some(("int64".into(), 2.into())), || {
+        format!("first log: {logged:?}")
+    })?;
+    expect(field(0, "fatal") == Some(("bool".into(), false.into())), || {
+        format!("first log: {logged:?}")
+    })?;
+    expect(field(1, "event") == Some(("string".into(), "done".into())), || {
+        format!("second log: {logged:?}")
+    })?;
+    failed.expect_tag("error", "bool", true)?;
+    failed.expect_parent(Some(root))?;
+    let cause = span_named(&spans, "cause")?;
+    cause.expect_parent(Some(root))?;
+    let follows = ("FOLLOWS_FROM".to_owned(), failed.span_id.clone());
+    expect(cause.references.contains(&follows), || {
+        format!("references of cause: {:?}", cause.references)
+    })?;
+    expect_no_warnings(&spans)
+}
+
+/// Waits until a service has at least this many spans, and returns them.
+fn spans_of(service: &str, n_spans: usize) -> Result<Vec<Span>, String> {
+    poll(Duration::from_secs(20), || {
+        let answer = get(&format!("/api/traces?service={service}&limit=100"))?;
+        let traces = answer["data"].as_array().cloned().unwrap_or_default();
+        let spans: Vec<Span> = traces.iter().flat_map(Span::all_of).collect();
+        if spans.len() < n_spans {
+            return Err(format!("{service} has {} spans of {n_spans}", spans.len()));
+        }
+        Ok(spans)
+    })
+}
+
+fn span_named<'a>(spans: &'a [Span], name: &str) -> Result<&'a Span, String> {
+    spans.iter().find(|span| span.name == name).ok_or_else(|| format!("there is no span {name}"))
+}
+
+fn expect_no_warnings(spans: &[Span]) -> Checked {
+    spans.iter().try_for_each(|span| {
+        expect(span.warnings.is_empty(), || {
+            format!("Jaeger warns about {}: {:?}", span.name, span.warnings)
+        })
+    })
+}
+
+/// Keys with their type and value, as the query API shows them.
+type Fields = BTreeMap<String, (String, Value)>;
+
+/// A span as the query API shows it.
+struct Span {
+    name: String,
+    trace_id: String,
+    span_id: String,
+    parent_id: Option<String>,
+    references: Vec<(String, String)>,
+    tags: Fields,
+    logs: Vec<Fields>,
+    process_tags: Fields,
+    warnings: Vec<Value>,
+}
+
+impl Span {
+    fn all_of(trace: &Value) -> Vec<Self> {
+        let spans = trace["spans"].as_array().cloned().unwrap_or_default();
+        spans.iter().map(|span| Self::of(span, &trace["processes"])).collect()
+    }
+
+    fn of(span: &Value, processes: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let references: Vec<(String, String)> = list(&span["references"])
+            .iter()
+            .map(|reference| (text(&reference["refType"]), text(&reference["spanID"])))
+            .collect();
+        Self {
+            name: text(&span["operationName"]),
+            trace_id: text(&span["traceID"]),
+            span_id: text(&span["spanID"]),
+            parent_id: references
+                .iter()
+                .find(|(kind, _)| kind == "CHILD_OF")
+                .map(|(_, span_id)| span_id.clone()),
+            references,
+            tags: fields_of(&span["tags"]),
+            logs: list(&span["logs"]).iter().map(|log| fields_of(&log["fields"])).collect(),
+            process_tags: fields_of(&processes[text(&span["processID"])]["tags"]),
+            warnings: list(&span["warnings"]),
+        }
+    }
+
+    fn expect_tag(&self, key: &str, kind: &str, value: impl Into<Value>) -> Checked {
+        let expected = (kind.to_owned(), value.into());
+        expect(self.tags.get(key) == Some(&expected), || {
+            format!(
+                "tag {key} of {} is {:?} instead of {expected:?}",
+                self.name,
+                self.tags.get(key)
+            )
+        })
+    }
+
+    fn expect_no_tag(&self, key: &str) -> Checked {
+        expect(!self.tags.contains_key(key), || format!("{} has a tag {key}", self.name))
+    }
+
+    fn expect_process_tag(&self, key: &str, is_right: impl Fn(&str) -> bool) -> Checked {
+        let value = self.process_tags.get(key).and_then(|(_, value)| value.as_str());
+        expect(value.is_some_and(is_right), || {
+            format!("process tag {key} of {} is {value:?}", self.name)
+        })
+    }
+
+    fn expect_parent(&self, parent: Option<&Self>) -> Checked {
+        let is_right = self.parent_id.as_ref() == parent.map(|parent| &parent.span_id)
+            && parent.is_none_or(|parent| parent.trace_id == self.trace_id);
+        expect(is_right, || format!("{} has the references {:?}", self.name, self.references))
+    }
+}
+
+fn fields_of(list: &Value) -> Fields {
+    let fields = list.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    fields
+        .iter()
+        .map(|field| (text(&field["key"]), (text(&field["type"]), field["value"].clone())))
+        .collect()
+}
+
+fn get(path: &str) -> Result<Value, String> {
+    let url = format!("http://127.0.0.1:16686{path}");
+    let body = ureq::get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string());
+    serde_json::from_str(&body.map_err(|error| error.to_string())?)
+        .map_err(|error| error.to_string())
+}
+
+/// Tries until it works or time runs out, and says then why it did not.
+fn poll<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<T, String>,
+) -> Result<T, String> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(problem) if start.elapsed() > patience => return Err(problem),
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
+}
+
+fn expect(is_right: bool, problem: impl FnOnce() -> String) -> Checked {
+    if is_right { Ok(()) } else { Err(problem()) }
+}
+
+#[expect(clippy::print_stdout, reason = "a program for a terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+const OWN_SERVICE: &str = "real-jaeger-check";

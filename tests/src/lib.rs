@@ -1,0 +1,5 @@
+//! What the tests share: a receiver that stands in for an agent.
+
+mod receiver;
+
+pub use receiver::Receiver;
