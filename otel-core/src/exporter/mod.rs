@@ -53,7 +53,8 @@ pub trait SpanExporter: fmt::Debug + Send + 'static {
     ///
     /// # Errors
     ///
-    /// Where something could not be sent; what was lost by it is in [`lost_spans`](Self::lost_spans).
+    /// Where something could not be sent, unless the exporter said so itself: the error is logged. What was lost by it is
+    /// in [`lost_spans`](Self::lost_spans).
     fn flush(&mut self, timeout: Duration) -> Result<(), ExportError> {
         let _ = timeout;
         Ok(())

@@ -1,0 +1,468 @@
+//! The border: OpenTelemetry's span, from its record, as Jaeger's Thrift `Span`.
+//!
+//! # Decisions
+//!
+//! | topic | [`Dialect::Otel`] | [`Dialect::JaegerClient`] |
+//! | --- | --- | --- |
+//! | ids | big-endian numbers as `i64`; the first eight bytes of a trace id are `traceIdHigh` | same |
+//! | flags | computed: SAMPLED always, DEBUG and FIREHOSE where set; W3C's byte is never copied | same |
+//! | times | microseconds, rounded down; a duration of 0 becomes 1, since Jaeger 2 calls 0 a negative duration | same |
+//! | parent | `parentSpanId` | same |
+//! | links | references FOLLOWS_FROM, or CHILD_OF where attribute `opentracing.ref_type` says `child_of`; a CHILD_OF to the parent is left out | the same types, all of them, in order |
+//! | kind | tag `span.kind` unless internal or set by the user | same |
+//! | status Error | tag `error`=true in place of the user's, `otel.status_code`, `otel.status_description` | tag `error`=true unless set by the user |
+//! | status Ok | `otel.status_code`=OK | nothing |
+//! | scope | `otel.scope.name`, `.version`, and the same as `otel.library.…` for older readers | nothing |
+//! | trace state | tag `w3c.tracestate` | nothing |
+//! | dropped by limits | `otel.dropped_…_count` on span and logs | a last log `dropped Span logs` with their number |
+//! | event | field `event` with its name, unless it has such an attribute; then its attributes | its attributes; field `event` only where it has none |
+//! | array, map | compact JSON text | same |
+//! | no value | empty text | same |
+//! | link attributes | nothing: a `SpanRef` has no place for them | same |
+//!
+//! A derived tag is left out where the user set one of its key, `error` aside as above: each key goes out once.
+
+use otel_core::record::{Attribute, Attributes, EventView, LinkView, SpanView, ValueView};
+use otel_core::{Resource, SpanId, StatusCode, TraceFlags, TraceId};
+
+use crate::codec::jaeger_thrift as wire;
+use crate::codec::{SpanHead, ThriftProtocol};
+use crate::json;
+use crate::trim::{Trim, cut_text};
+
+/// Which conventions spans follow on the wire: what becomes of kind, status, scope, events and links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// OpenTelemetry's mapping to Jaeger, for users of `otel-core`.
+    ///
+    /// Source: `open-telemetry/opentelemetry-specification:specification/trace/sdk_exporters/jaeger.md`.
+    #[default]
+    Otel,
+    /// What Jaeger's own clients sent: tags and logs as they were given, no `otel.…` tags.
+    ///
+    /// Source: `jaegertracing/jaeger-client-go:jaeger_thrift_span.go`.
+    JaegerClient,
+}
+
+/// Writes spans; holds what it needs for one after another.
+#[derive(Debug)]
+pub(crate) struct SpanConverter {
+    dialect: Dialect,
+    /// The JSON text of one value: its length goes out before it.
+    json: Vec<u8>,
+}
+
+impl SpanConverter {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        Self { dialect, json: Vec::new() }
+    }
+
+    /// Appends a span as Thrift struct.
+    pub(crate) fn write_span<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Vec<u8>,
+        span: &SpanView<'_>,
+        trim: &Trim,
+    ) {
+        let n_references = if span.n_links() == 0 {
+            0
+        } else {
+            self.references(span).count().min(trim.n_references)
+        };
+        let head = SpanHead {
+            trace_id_low: span.trace_id().low() as i64,
+            trace_id_high: span.trace_id().high() as i64,
+            span_id: span.span_id().as_u64() as i64,
+            parent_span_id: span.parent_span_id().as_u64() as i64,
+            operation_name: cut_text(span.name().as_bytes(), trim.name_bytes),
+        };
+        wire::span_head::<P>(out, head, n_references);
+        if n_references > 0 {
+            for reference in self.references(span).take(n_references) {
+                let trace_id = (reference.trace_id.high() as i64, reference.trace_id.low() as i64);
+                wire::span_ref::<P>(
+                    out,
+                    reference.ref_type,
+                    trace_id,
+                    reference.span_id.as_u64() as i64,
+                );
+            }
+        }
+
+        let plan = TagPlan::new(span, self.dialect, trim);
+        let middle = wire::SpanMiddle {
+            has_references: n_references > 0,
+            flags: flags_of(span.flags()),
+            start_time_micros: micros(span.start_unix_nanos()),
+            duration_micros: micros(span.duration_nanos()).max(1),
+            n_tags: plan.n_tags,
+        };
+        wire::span_middle::<P>(out, middle);
+        for (index, attribute) in span.attributes().enumerate() {
+            if plan.keeps(index, &attribute) {
+                self.write_tag::<P>(out, attribute, trim.value_bytes);
+            }
+        }
+        if plan.derived != 0 {
+            write_derived::<P>(out, span, &plan, trim);
+        }
+
+        self.write_logs::<P>(out, span, plan.n_tags > 0, trim);
+        P::stop(out);
+    }
+
+    /// Appends a Process as Thrift struct: the service, and all other attributes of the resource that fit the budget.
+    ///
+    /// Returns how many tags were cut or left out.
+    pub(crate) fn write_process<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Vec<u8>,
+        resource: &Resource,
+        max_bytes: usize,
+    ) -> usize {
+        let start = out.len();
+        let service_name = cut_text(resource.service_name().as_bytes(), max_bytes / 2);
+        let tags = || resource.attributes().filter(|attribute| attribute.key != "service.name");
+        wire::process_head::<P>(out, service_name, tags().count());
+        for tag in tags() {
+            self.write_tag::<P>(out, tag, usize::MAX);
+        }
+        P::stop(out);
+        if out.len() - start <= max_bytes {
+            return 0;
+        }
+        // Too long: values are shortened, and then the tags that still go beyond the budget are left out.
+        out.truncate(start);
+        let (mut kept_tags, mut n_kept, mut n_cut) = (Vec::new(), 0, 0);
+        let budget = max_bytes.saturating_sub(service_name.len() + PROCESS_OVERHEAD);
+        for tag in tags() {
+            let mut encoded = Vec::new();
+            self.write_tag::<P>(&mut encoded, tag, usize::MAX);
+            let whole_len = encoded.len();
+            encoded.clear();
+            self.write_tag::<P>(&mut encoded, tag, PROCESS_VALUE_BYTES);
+            let fits = kept_tags.len() + encoded.len() <= budget;
+            n_cut += usize::from(!fits || encoded.len() < whole_len);
+            if fits {
+                kept_tags.append(&mut encoded);
+                n_kept += 1;
+            }
+        }
+        wire::process_head::<P>(out, service_name, n_kept);
+        out.append(&mut kept_tags);
+        P::stop(out);
+        self.shrink();
+        n_cut
+    }
+
+    /// Gives back memory that an unusually large value took.
+    pub(crate) fn shrink(&mut self) {
+        self.json.clear();
+        self.json.shrink_to(MAX_KEPT_JSON_BYTES);
+    }
+
+    /// Visits what goes out as references.
+    fn references<'a>(&self, span: &SpanView<'a>) -> impl Iterator<Item = Reference> + use<'a> {
+        let parent =
+            (self.dialect == Dialect::Otel).then_some((span.trace_id(), span.parent_span_id()));
+        span.links().map(Reference::from).filter(move |reference| {
+            reference.ref_type != wire::CHILD_OF
+                || Some((reference.trace_id, reference.span_id)) != parent
+        })
+    }
+
+    fn write_logs<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Vec<u8>,
+        span: &SpanView<'_>,
+        has_tags: bool,
+        trim: &Trim,
+    ) {
+        let n_events = span.n_events().min(trim.n_logs);
+        let tells_dropped = self.dialect == Dialect::JaegerClient && trim.n_logs > 0;
+        let n_dropped = if tells_dropped { span.dropped_events() } else { 0 };
+        let n_logs = n_events + usize::from(n_dropped > 0);
+        wire::logs_head::<P>(out, n_logs, has_tags);
+        if n_logs == 0 {
+            return;
+        }
+        for event in span.events().skip(span.n_events() - n_events) {
+            self.write_log::<P>(out, &event, trim.value_bytes);
+        }
+        if n_dropped > 0 {
+            wire::log_head::<P>(out, micros(span.end_unix_nanos()), 3);
+            wire::string_tag::<P>(out, EVENT, b"dropped Span logs");
+            wire::long_tag::<P>(out, b"dropped_log_count", i64::from(n_dropped));
+            wire::string_tag::<P>(out, b"component", b"jaeger-client");
+            P::stop(out);
+        }
+    }
+
+    fn write_log<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Vec<u8>,
+        event: &EventView<'_>,
+        max_bytes: usize,
+    ) {
+        let n_attributes = event.n_attributes();
+        let (writes_event, n_dropped) = match self.dialect {
+            Dialect::Otel => {
+                let writes_event = !event.name().is_empty() && !has_key(event.attributes(), EVENT);
+                let n_dropped = event.dropped_attributes();
+                let tells_dropped =
+                    n_dropped > 0 && !has_key(event.attributes(), DROPPED_ATTRIBUTES_COUNT);
+                (writes_event, if tells_dropped { n_dropped } else { 0 })
+            }
+            Dialect::JaegerClient => (n_attributes == 0 && !event.name().is_empty(), 0),
+        };
+        let n_fields = n_attributes + usize::from(writes_event) + usize::from(n_dropped > 0);
+        wire::log_head::<P>(out, micros(event.unix_nanos()), n_fields);
+        if writes_event {
+            wire::string_tag::<P>(out, EVENT, cut_text(event.name().as_bytes(), max_bytes));
+        }
+        for attribute in event.attributes() {
+            self.write_tag::<P>(out, attribute, max_bytes);
+        }
+        if n_dropped > 0 {
+            wire::long_tag::<P>(out, DROPPED_ATTRIBUTES_COUNT, i64::from(n_dropped));
+        }
+        P::stop(out);
+    }
+
+    /// Appends an attribute as Tag; text and bytes are cut after `max_bytes`.
+    #[inline]
+    fn write_tag<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Vec<u8>,
+        attribute: Attribute<'_>,
+        max_bytes: usize,
+    ) {
+        let key = attribute.key.as_bytes();
+        match attribute.value {
+            ValueView::Str(value) => {
+                wire::string_tag::<P>(out, key, cut_text(value.as_bytes(), max_bytes))
+            }
+            ValueView::I64(value) => wire::long_tag::<P>(out, key, value),
+            ValueView::Bool(value) => wire::bool_tag::<P>(out, key, value),
+            ValueView::F64(value) => wire::double_tag::<P>(out, key, value),
+            ValueView::Bytes(value) => {
+                wire::binary_tag::<P>(out, key, &value[..value.len().min(max_bytes)])
+            }
+            ValueView::Array(_) | ValueView::Map(_) => {
+                self.json.clear();
+                json::write_value(&mut self.json, attribute.value);
+                wire::string_tag::<P>(out, key, cut_text(&self.json, max_bytes));
+            }
+            _ => wire::string_tag::<P>(out, key, b""),
+        }
+    }
+}
+
+/// A link on its way to a `SpanRef`.
+struct Reference {
+    ref_type: i32,
+    trace_id: TraceId,
+    span_id: SpanId,
+}
+
+impl From<LinkView<'_>> for Reference {
+    fn from(link: LinkView<'_>) -> Self {
+        let is_child_of = link.attributes().any(|attribute| {
+            attribute.key == REF_TYPE
+                && matches!(attribute.value, ValueView::Str(value) if value == "child_of")
+        });
+        let ref_type = if is_child_of { wire::CHILD_OF } else { wire::FOLLOWS_FROM };
+        Self { ref_type, trace_id: link.trace_id(), span_id: link.span_id() }
+    }
+}
+
+/// Which tags of a span go out: their number stands before them.
+struct TagPlan {
+    n_tags: usize,
+    /// How many attributes stay, by their place.
+    n_attributes: usize,
+    /// Bits of [`derived`].
+    derived: u16,
+    /// The derived `error` takes the place of the user's.
+    replaces_error: bool,
+}
+
+impl TagPlan {
+    #[inline]
+    fn new(span: &SpanView<'_>, dialect: Dialect, trim: &Trim) -> Self {
+        let derived = derived::of(span, dialect, trim);
+        let n_attributes = span.n_attributes();
+        if derived == 0 && !trim.is_trimmed() {
+            return Self { n_tags: n_attributes, n_attributes, derived, replaces_error: false };
+        }
+        let set_by_user = span
+            .attributes()
+            .fold(0, |bits, attribute| bits | derived::bit_of(attribute.key.as_bytes()));
+        let replaces_error =
+            dialect == Dialect::Otel && derived & set_by_user & derived::ERROR != 0;
+        let overridden = if replaces_error { derived::ERROR } else { 0 };
+        let mut plan = Self {
+            n_tags: 0,
+            n_attributes: trim.n_tags,
+            derived: derived & (!set_by_user | overridden),
+            replaces_error,
+        };
+        let kept = span
+            .attributes()
+            .enumerate()
+            .filter(|(index, attribute)| plan.keeps(*index, attribute))
+            .count();
+        plan.n_tags = kept + plan.derived.count_ones() as usize;
+        plan
+    }
+
+    #[inline]
+    fn keeps(&self, index: usize, attribute: &Attribute<'_>) -> bool {
+        if index < self.n_attributes && !self.replaces_error {
+            return true;
+        }
+        match derived::bit_of(attribute.key.as_bytes()) {
+            derived::ERROR => !self.replaces_error,
+            derived::KIND => true,
+            _ => index < self.n_attributes,
+        }
+    }
+}
+
+/// Tags that stand for what a span has besides attributes: a bit for each.
+mod derived {
+    use super::*;
+
+    pub(super) const KIND: u16 = 1;
+    pub(super) const ERROR: u16 = 1 << 1;
+    pub(super) const STATUS_CODE: u16 = 1 << 2;
+    pub(super) const STATUS_DESCRIPTION: u16 = 1 << 3;
+    pub(super) const TRACE_STATE: u16 = 1 << 4;
+    pub(super) const SCOPE_NAME: u16 = 1 << 5;
+    pub(super) const SCOPE_VERSION: u16 = 1 << 6;
+    pub(super) const LIBRARY_NAME: u16 = 1 << 7;
+    pub(super) const LIBRARY_VERSION: u16 = 1 << 8;
+    pub(super) const DROPPED_ATTRIBUTES: u16 = 1 << 9;
+    pub(super) const DROPPED_EVENTS: u16 = 1 << 10;
+    pub(super) const DROPPED_LINKS: u16 = 1 << 11;
+    pub(super) const TRIMMED: u16 = 1 << 12;
+
+    /// Those that stay when a span is trimmed down to no tags.
+    const ESSENTIAL: u16 = KIND | ERROR | TRIMMED;
+
+    /// Returns those due for a span, whatever its attributes.
+    #[inline]
+    pub(super) fn of(span: &SpanView<'_>, dialect: Dialect, trim: &Trim) -> u16 {
+        let when = |is_due: bool, bits: u16| if is_due { bits } else { 0 };
+        let mut bits = when(span.kind() != otel_core::SpanKind::Internal, KIND)
+            | when(span.status() == StatusCode::Error, ERROR)
+            | when(trim.is_trimmed(), TRIMMED);
+        if dialect == Dialect::Otel {
+            bits |= when(span.status() != StatusCode::Unset, STATUS_CODE)
+                | when(
+                    span.status() == StatusCode::Error && !span.status_description().is_empty(),
+                    STATUS_DESCRIPTION,
+                )
+                | when(!span.trace_state().is_empty(), TRACE_STATE)
+                | when(!span.scope().name().is_empty(), SCOPE_NAME | LIBRARY_NAME)
+                | when(!span.scope().version().is_empty(), SCOPE_VERSION | LIBRARY_VERSION)
+                | when(span.dropped_attributes() > 0, DROPPED_ATTRIBUTES)
+                | when(span.dropped_events() > 0, DROPPED_EVENTS)
+                | when(span.dropped_links() > 0, DROPPED_LINKS);
+        }
+        if trim.n_tags == 0 { bits & ESSENTIAL } else { bits }
+    }
+
+    /// Returns the bit of a key, 0 for a key that is nobody's.
+    #[inline]
+    pub(super) fn bit_of(key: &[u8]) -> u16 {
+        // Most keys begin with none of these, and the names below are compared for few.
+        if !matches!(key.first(), Some(b'e' | b'i' | b'o' | b's' | b'w')) {
+            return 0;
+        }
+        KEYS.iter().find(|(_, name)| *name == key).map_or(0, |(bit, _)| *bit)
+    }
+
+    pub(super) const KEYS: [(u16, &[u8]); 13] = [
+        (KIND, b"span.kind"),
+        (ERROR, b"error"),
+        (STATUS_CODE, b"otel.status_code"),
+        (STATUS_DESCRIPTION, b"otel.status_description"),
+        (TRACE_STATE, b"w3c.tracestate"),
+        (SCOPE_NAME, b"otel.scope.name"),
+        (SCOPE_VERSION, b"otel.scope.version"),
+        (LIBRARY_NAME, b"otel.library.name"),
+        (LIBRARY_VERSION, b"otel.library.version"),
+        (DROPPED_ATTRIBUTES, DROPPED_ATTRIBUTES_COUNT),
+        (DROPPED_EVENTS, b"otel.dropped_events_count"),
+        (DROPPED_LINKS, b"otel.dropped_links_count"),
+        (TRIMMED, b"internal.span.trimmed"),
+    ];
+}
+
+/// Appends the derived tags of a plan, in the order of the table.
+fn write_derived<P: ThriftProtocol>(
+    out: &mut Vec<u8>,
+    span: &SpanView<'_>,
+    plan: &TagPlan,
+    trim: &Trim,
+) {
+    for (bit, key) in derived::KEYS {
+        if plan.derived & bit == 0 {
+            continue;
+        }
+        let mut text =
+            |value: &[u8]| wire::string_tag::<P>(out, key, cut_text(value, trim.value_bytes));
+        match bit {
+            derived::KIND => text(span.kind().as_str().as_bytes()),
+            derived::STATUS_CODE => text(span.status().as_str().as_bytes()),
+            derived::STATUS_DESCRIPTION => text(span.status_description().as_bytes()),
+            derived::TRACE_STATE => text(span.trace_state().as_bytes()),
+            derived::SCOPE_NAME | derived::LIBRARY_NAME => text(span.scope().name().as_bytes()),
+            derived::SCOPE_VERSION | derived::LIBRARY_VERSION => {
+                text(span.scope().version().as_bytes())
+            }
+            derived::DROPPED_ATTRIBUTES => {
+                wire::long_tag::<P>(out, key, i64::from(span.dropped_attributes()))
+            }
+            derived::DROPPED_EVENTS => {
+                wire::long_tag::<P>(out, key, i64::from(span.dropped_events()))
+            }
+            derived::DROPPED_LINKS => {
+                wire::long_tag::<P>(out, key, i64::from(span.dropped_links()))
+            }
+            _ => wire::bool_tag::<P>(out, key, true),
+        }
+    }
+}
+
+fn has_key(mut attributes: Attributes<'_>, key: &[u8]) -> bool {
+    attributes.any(|attribute| attribute.key.as_bytes() == key)
+}
+
+/// Computes Jaeger's flags. W3C's byte means something else: its bit 2 is *random*, not *debug*.
+#[inline]
+fn flags_of(flags: TraceFlags) -> i32 {
+    let debug = if flags.contains(TraceFlags::DEBUG) { wire::DEBUG_FLAG } else { 0 };
+    let firehose = if flags.contains(TraceFlags::FIREHOSE) { wire::FIREHOSE_FLAG } else { 0 };
+    wire::SAMPLED_FLAG | debug | firehose
+}
+
+/// Rounds down; what goes to the wire as `i64` never gets that far.
+#[inline]
+fn micros(nanos: u64) -> i64 {
+    (nanos / 1000) as i64
+}
+
+const EVENT: &[u8] = b"event";
+const REF_TYPE: &str = "opentracing.ref_type";
+const DROPPED_ATTRIBUTES_COUNT: &[u8] = b"otel.dropped_attributes_count";
+/// The longest value of a Process that does not fit as it is, in bytes.
+const PROCESS_VALUE_BYTES: usize = 1024;
+/// Room for what is in a Process beside its name and tags: heads, lengths, end.
+const PROCESS_OVERHEAD: usize = 24;
+const MAX_KEPT_JSON_BYTES: usize = 16 << 10;
+
+#[cfg(all(test, feature = "agent"))]
+mod tests;
