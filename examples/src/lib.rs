@@ -1,0 +1,17 @@
+//! What the example programs share; each program, one for a guide, is a file in `src/bin`.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`arguments`] | the flags of a program |
+//! | [`jobs_site`] | the site that the quick start's `jobs` program asks |
+//! | [`local_agent`] | an agent for a machine on which none listens |
+//! | [`trace_tree`] | received spans, drawn as trees |
+//! | [`say!`], [`complain!`] | printing that does not panic where the pipe is closed |
+
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+pub mod jobs_site;
+pub mod local_agent;
+mod output;
+pub mod trace_tree;
