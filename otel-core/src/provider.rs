@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 
 use crate::account::{FlushError, Flushed, SpanCounts};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ProviderClock, SystemClock};
 use crate::context::Context;
 use crate::id_generator::{IdGenerator, RandomIdGenerator};
 use crate::processor::{Pipeline, Scopes, SpanProcessor};
@@ -59,7 +59,7 @@ pub(crate) struct ProviderInner {
     pub(crate) local_children_follow: bool,
     pub(crate) id_generator: Arc<dyn IdGenerator>,
     pub(crate) limits: SpanLimits,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: ProviderClock,
     processors: Vec<Arc<dyn SpanProcessor>>,
     added_processors: RwLock<Vec<Arc<dyn SpanProcessor>>>,
     /// Spares the lock above where nothing was added, which is nearly always.
@@ -277,11 +277,14 @@ impl TracerProviderBuilder {
 
     /// Sets the provider up, and starts what its processors need.
     pub fn build(self) -> TracerProvider {
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let clock = match self.clock {
+            Some(clock) => ProviderClock::Other(clock),
+            None => ProviderClock::System(Arc::new(SystemClock::new())),
+        };
         let pipeline = Pipeline {
             resource: self.resource.unwrap_or_default(),
             scopes: Scopes::default(),
-            clock: Arc::clone(&clock),
+            clock: clock.clone(),
         };
         for processor in &self.processors {
             processor.attach(&pipeline);

@@ -100,6 +100,18 @@ impl Tracer {
         }
     }
 
+    /// Returns the id of a new span that follows its parent in this process, or `None` where [`decide`](Self::decide) has
+    /// to be asked. The child has its parent's trace id, flags and trace state, and is recorded if those say sampled.
+    ///
+    /// A shortcut for translators: it spares most spans the making of a request and a context.
+    #[inline]
+    pub fn follow(&self) -> Option<SpanId> {
+        let provider = self.provider()?;
+        let follows =
+            provider.local_children_follow && provider.is_open() && !is_current_suppressed();
+        follows.then(|| provider.id_generator.new_span_id())
+    }
+
     /// Tells whether two handles are of one tracer.
     #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {

@@ -32,16 +32,28 @@ pub(crate) struct Extension {
 /// Turns an OpenTracing context into the core's.
 #[inline]
 pub(crate) fn to_core(context: &SpanContext) -> otel_core::SpanContext {
-    let trace_id = TraceId::from_parts(context.trace_id_high(), context.trace_id_low());
-    let flags = TraceFlags::from_bits(context.flags() as u16);
-    let core = otel_core::SpanContext::new(trace_id, SpanId::new(context.span_id()), flags)
-        .with_remote(context.flags() & REMOTE != 0);
+    let (trace_id, span_id, flags) = core_ids(context);
+    let core =
+        otel_core::SpanContext::new(trace_id, span_id, flags).with_remote(is_remote(context));
     match context.extension::<Extension>() {
         Some(extension) if !extension.trace_state.is_empty() => {
             core.with_trace_state(extension.trace_state.clone())
         }
         _ => core,
     }
+}
+
+/// Returns what the core calls an OpenTracing context's ids and flags.
+#[inline]
+pub(crate) fn core_ids(context: &SpanContext) -> (TraceId, SpanId, TraceFlags) {
+    let trace_id = TraceId::from_parts(context.trace_id_high(), context.trace_id_low());
+    (trace_id, SpanId::new(context.span_id()), TraceFlags::from_bits(context.flags() as u16))
+}
+
+/// Tells whether a context came from another process.
+#[inline]
+pub(crate) fn is_remote(context: &SpanContext) -> bool {
+    context.flags() & REMOTE != 0
 }
 
 /// Turns the core's context into an OpenTracing one, without the trace state.

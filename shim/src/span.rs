@@ -9,7 +9,7 @@ use opentracing_api::backend::SpanBackend;
 use opentracing_api::{SpanContext, Value};
 use otel_core::{RecordingSpan, diagnostics};
 
-use crate::convert::{Semantics, Tag, to_core, write_log, write_tag};
+use crate::convert::{Semantics, Tag, core_ids, write_log, write_tag};
 
 /// What an OpenTracing span writes to: the core's slot, in a box that goes back to the thread's pool.
 pub(crate) struct SpanShim {
@@ -99,8 +99,8 @@ impl SpanBackend for SpanShim {
 
     #[inline]
     fn finish(mut self: Box<Self>, context: &SpanContext, time: Option<SystemTime>) {
-        let core_context = to_core(context);
-        self.recording.end(&core_context, time);
+        let (trace_id, span_id, flags) = core_ids(context);
+        self.recording.end_as(trace_id, span_id, flags, time);
         if let Some(service) = self.logged_service.as_deref().filter(|_| context.is_sampled()) {
             log_span(service, &self.recording, context);
         }
@@ -113,7 +113,7 @@ impl SpanBackend for SpanShim {
 fn log_span(service: &str, recording: &RecordingSpan, context: &SpanContext) {
     let (trace_id, span_id) = (context.to_trace_id(), context.to_span_id());
     let (parent_id, operation_name) = (recording.parent_span_id().as_u64(), recording.name());
-    let flags = to_core(context).flags();
+    let (_, _, flags) = core_ids(context);
     let flags = u8::from(flags.is_sampled()) | u8::from(flags.is_debug()) << 1;
     diagnostics::info(format_args!(
         "Reporting span {trace_id}:{span_id}:{parent_id:x}:{flags} {service}.{operation_name}"

@@ -10,10 +10,12 @@ use opentracing_api::backend::{
 use opentracing_api::{
     Extract, ExtractError, FlushError, Flushed, Inject, InjectError, ReferenceType, SpanContext,
 };
-use otel_core::{AttributeSource, Baggage, Context, Link, SpanKind, SpanRequest, TracerProvider};
+use otel_core::{
+    AttributeSource, Baggage, Context, Link, SpanId, SpanKind, SpanRequest, TracerProvider,
+};
 
 use crate::convert::{
-    Extension, Semantics, SpecialTag, Tag, ids_from_core, to_core, with_extension,
+    Extension, Semantics, SpecialTag, Tag, ids_from_core, is_remote, to_core, with_extension,
 };
 use crate::propagation::Formats;
 use crate::span::SpanShim;
@@ -80,7 +82,7 @@ impl TracerShim {
         self
     }
 
-    /// Starts a span that has tags, references or a context that is no parent: what needs more than a look.
+    /// Starts a span that is more than a plain child: a root, one with tags, references, baggage, or a remote parent.
     fn start_special(
         &self,
         request: &StartRequest<'_>,
@@ -161,28 +163,29 @@ impl TracerBackend for TracerShim {
         request: &StartRequest<'_>,
         context: &mut SpanContext,
     ) -> Option<Box<dyn SpanBackend>> {
-        let is_plain = match request.parent() {
-            None => true,
-            Some(parent) => parent.is_valid() && is_only_child(request),
-        };
-        if !is_plain || request.tags().next().is_some() {
+        let followed = request.parent().filter(|_| request.is_plain_child());
+        let Some(parent) = followed.filter(|parent| parent.is_valid() && !is_remote(parent)) else {
             return self.start_special(request, context);
-        }
-        let core_parent = request.parent().map(to_core);
-        let core_request = SpanRequest {
-            parent: core_parent.as_ref(),
-            start_time: request.start_time(),
-            parent_context: &|| context_of(core_parent.clone(), request),
-            ..SpanRequest::new(request.operation_name())
         };
-        let decision = self.tracer.decide(&core_request);
-        *context = ids_from_core(&decision.context);
-        request.inherit_baggage(context);
-        if !decision.is_recording {
+        let Some(span_id) = self.tracer.follow() else {
+            return self.start_special(request, context);
+        };
+        // Nearly every span: a child of a span of ours, with nothing said about it but a name.
+        context.set_ids_of(parent, span_id.as_u64());
+        if !parent.is_sampled() {
             return None;
         }
         let mut span = self.take_span();
-        span.recording.start(&self.tracer, &core_request, &decision);
+        let parent_span_id = SpanId::new(parent.span_id());
+        let parent_context = || context_of(Some(to_core(parent)), request);
+        let name = request.operation_name();
+        span.recording.start_following(
+            &self.tracer,
+            name,
+            parent_span_id,
+            request.start_time(),
+            &parent_context,
+        );
         Some(span)
     }
 

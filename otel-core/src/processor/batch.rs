@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use super::queue::{Push, SpanQueue};
 use super::{Pipeline, SpanProcessor};
 use crate::account::{FlushError, Flushed, SpanCounts};
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::exporter::{SpanBatch, SpanExporter};
@@ -153,6 +154,7 @@ impl SpanProcessor for BatchProcessor {
             scopes: Vec::new(),
             exporter,
             counts: ExportCounts::default(),
+            next_reanchor: Instant::now() + FIRST_REANCHOR,
         };
         match thread::Builder::new().name("otel-batch".to_owned()).spawn(move || worker.run()) {
             Ok(handle) => {
@@ -301,6 +303,8 @@ struct Worker {
     scopes: Vec<crate::InstrumentationScope>,
     exporter: Box<dyn SpanExporter>,
     counts: ExportCounts,
+    /// When the clock is to be tied to the wall clock anew.
+    next_reanchor: Instant,
 }
 
 impl Worker {
@@ -316,7 +320,6 @@ impl Worker {
             self.export_queue();
             if job.must_flush {
                 flush_guarded(self.exporter.as_mut(), job.timeout);
-                self.pipeline.clock.reanchor();
                 next_flush = Instant::now() + self.shared.interval;
             }
             if job.is_closing {
@@ -330,9 +333,13 @@ impl Worker {
     }
 
     /// Sleeps until the interval is over, much is queued, or somebody waits.
-    fn wait_for_job(&self, next_flush: Instant) -> Job {
+    fn wait_for_job(&mut self, next_flush: Instant) -> Job {
         loop {
             let now = Instant::now();
+            if now >= self.next_reanchor {
+                self.pipeline.clock.reanchor();
+                self.next_reanchor = now + REANCHOR_INTERVAL;
+            }
             let state = self.shared.state.lock();
             let is_asked = state.asked > state.answered;
             let job = Job {
@@ -346,14 +353,14 @@ impl Worker {
             if job.must_flush || job.is_closing || is_called {
                 return job;
             }
-            thread::park_timeout(next_flush - now);
+            thread::park_timeout(next_flush.min(self.next_reanchor) - now);
         }
     }
 
     fn export_queue(&mut self) {
         self.pipeline.scopes.copy_into(&mut self.scopes);
         self.exporter.note_queue_drops(self.shared.queue.counts().full_spans);
-        let Self { shared, pipeline, scopes, exporter, counts } = self;
+        let Self { shared, pipeline, scopes, exporter, counts, .. } = self;
         shared.queue.drain(|frames, n_spans| {
             // A scope is in the list before the first span that names it ends.
             pipeline.scopes.copy_into(scopes);
@@ -431,6 +438,9 @@ fn report_end(result: thread::Result<Result<(), crate::exporter::ExportError>>) 
     }
 }
 
+/// Soon, since a clock that was not measured yet is slow to read.
+const FIRST_REANCHOR: Duration = Duration::from_millis(5);
+const REANCHOR_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_QUEUE_BYTES: usize = 16 << 20;
 

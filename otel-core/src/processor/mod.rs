@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::account::{FlushError, Flushed, SpanCounts};
-use crate::clock::Clock;
+use crate::clock::ProviderClock;
 use crate::context::Context;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
@@ -92,7 +92,7 @@ pub trait SpanProcessor: fmt::Debug + Send + Sync + 'static {
 pub struct Pipeline {
     pub(crate) resource: Resource,
     pub(crate) scopes: Scopes,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: ProviderClock,
 }
 
 impl Pipeline {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, SpanView, head, kind};
 use crate::attribute::{AttributeSource, KeyValue, OwnedValue, Value};
-use crate::id::SpanId;
+use crate::id::{SpanId, TraceId};
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::span::{SpanKind, SpanLimits, StatusCode};
 use crate::span_context::{SpanContext, TraceFlags};
@@ -232,10 +232,10 @@ impl SpanBuf {
         head[head::KIND] = self.kind as u8;
         head[head::STATUS] = self.status as u8;
         put(head, head::FLAGS, ids.flags.bits().to_le_bytes());
-        put(head, head::TRACE_ID_HIGH, ids.trace_id_high.to_le_bytes());
-        put(head, head::TRACE_ID_LOW, ids.trace_id_low.to_le_bytes());
-        put(head, head::SPAN_ID, ids.span_id.to_le_bytes());
-        put(head, head::PARENT_ID, ids.parent_id.to_le_bytes());
+        put(head, head::TRACE_ID_HIGH, ids.trace_id.high().to_le_bytes());
+        put(head, head::TRACE_ID_LOW, ids.trace_id.low().to_le_bytes());
+        put(head, head::SPAN_ID, ids.span_id.as_u64().to_le_bytes());
+        put(head, head::PARENT_ID, ids.parent_span_id.as_u64().to_le_bytes());
         put(head, head::START, times.start_unix_nanos.to_le_bytes());
         put(head, head::DURATION, times.duration_nanos.to_le_bytes());
         put(head, head::NAME_LEN, (self.name_len as u32).to_le_bytes());
@@ -348,24 +348,22 @@ impl fmt::Debug for SpanBuf {
 /// The ids that a finished record carries.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SpanIds {
-    pub(crate) trace_id_high: u64,
-    pub(crate) trace_id_low: u64,
-    pub(crate) span_id: u64,
-    pub(crate) parent_id: u64,
-    pub(crate) flags: TraceFlags,
+    /// The id of the trace.
+    pub trace_id: TraceId,
+    /// The id of the span.
+    pub span_id: SpanId,
+    /// The id of the parent; invalid for a root.
+    pub parent_span_id: SpanId,
+    /// The flags.
+    pub flags: TraceFlags,
 }
 
 impl SpanIds {
     /// Takes the ids of a span's context, and its parent's.
     #[inline]
-    pub fn new(context: &SpanContext, parent_id: SpanId) -> Self {
-        Self {
-            trace_id_high: context.trace_id().high(),
-            trace_id_low: context.trace_id().low(),
-            span_id: context.span_id().as_u64(),
-            parent_id: parent_id.as_u64(),
-            flags: context.flags(),
-        }
+    pub fn new(context: &SpanContext, parent_span_id: SpanId) -> Self {
+        let (trace_id, span_id) = (context.trace_id(), context.span_id());
+        Self { trace_id, span_id, parent_span_id, flags: context.flags() }
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use super::{Link, SpanKind, StatusCode};
 use crate::attribute::{AttributeSource, Value};
-use crate::clock::unix_nanos_of;
-use crate::id::SpanId;
+use crate::clock::{Clock, unix_nanos_of};
+use crate::context::Context;
+use crate::id::{SpanId, TraceId};
 use crate::record::{SpanBuf, SpanIds, SpanTimes};
-use crate::span_context::SpanContext;
+use crate::span_context::{SpanContext, TraceFlags};
 use crate::tracer::{SpanRequest, StartDecision, Tracer};
 
 /// What a recording span writes to.
@@ -40,15 +41,11 @@ impl RecordingSpan {
     }
 
     /// Starts a span that `tracer` decided to record.
-    #[inline]
     pub fn start(&mut self, tracer: &Tracer, request: &SpanRequest<'_>, decision: &StartDecision) {
-        if !self.tracer.is_same(tracer) {
-            self.tracer = tracer.clone();
-        }
-        let Some(provider) = self.tracer.provider() else { return };
-        self.parent_span_id = decision.parent_span_id;
+        self.begin(tracer, request.name, decision.parent_span_id);
+        let Some(provider) = tracer.provider() else { return };
+        self.buf.set_kind(request.kind);
         self.start_unix_nanos = request.start_time.map(unix_nanos_of);
-        self.buf.start(request.name, request.kind);
         if let Some(attributes) = &decision.sampler_attributes {
             attributes
                 .for_each(&mut |key, value| self.buf.set_attribute(key, value, &provider.limits));
@@ -63,16 +60,45 @@ impl RecordingSpan {
         if !decision.context.trace_state().is_empty() {
             self.buf.set_trace_state(&decision.context.trace_state().to_string());
         }
-        self.start_reading = provider.clock.now();
         if provider.observes_start() {
-            self.tell_start(tracer, request);
+            self.tell_start(tracer, request.parent_context);
         }
+        // Read last: what is done for the sake of the span is not its work.
+        self.start_reading = provider.clock.now();
+    }
+
+    /// Starts a span that [follows](Tracer::follow) its parent, with nothing but a name and perhaps a start time.
+    #[inline]
+    pub fn start_following(
+        &mut self,
+        tracer: &Tracer,
+        name: &str,
+        parent_span_id: SpanId,
+        start_time: Option<SystemTime>,
+        parent_context: &dyn Fn() -> Context,
+    ) {
+        self.begin(tracer, name, parent_span_id);
+        let Some(provider) = tracer.provider() else { return };
+        self.start_unix_nanos = start_time.map(unix_nanos_of);
+        if provider.observes_start() {
+            self.tell_start(tracer, parent_context);
+        }
+        self.start_reading = provider.clock.now();
+    }
+
+    #[inline]
+    fn begin(&mut self, tracer: &Tracer, name: &str, parent_span_id: SpanId) {
+        if !self.tracer.is_same(tracer) {
+            self.tracer = tracer.clone();
+        }
+        self.parent_span_id = parent_span_id;
+        self.buf.start(name, SpanKind::Internal);
     }
 
     #[cold]
-    fn tell_start(&mut self, tracer: &Tracer, request: &SpanRequest<'_>) {
+    fn tell_start(&mut self, tracer: &Tracer, parent_context: &dyn Fn() -> Context) {
         if let Some(provider) = tracer.provider() {
-            provider.tell_start(self, &(request.parent_context)());
+            provider.tell_start(self, &parent_context());
         }
     }
 
@@ -170,6 +196,18 @@ impl RecordingSpan {
     /// Ends the span: processors are told, and the slot is ready for the next span.
     #[inline]
     pub fn end(&mut self, context: &SpanContext, time: Option<SystemTime>) {
+        self.end_as(context.trace_id(), context.span_id(), context.flags(), time);
+    }
+
+    /// Ends the span as [`end`](Self::end) does, for whoever keeps its ids in another form.
+    #[inline]
+    pub fn end_as(
+        &mut self,
+        trace_id: TraceId,
+        span_id: SpanId,
+        flags: TraceFlags,
+        time: Option<SystemTime>,
+    ) {
         let Some(tracer) = self.tracer.inner() else { return };
         let provider = tracer.provider();
         let clock = &provider.clock;
@@ -189,8 +227,8 @@ impl RecordingSpan {
                 }
             }
         };
-        let view =
-            self.buf.finish(&SpanIds::new(context, self.parent_span_id), times, tracer.scope());
+        let ids = SpanIds { trace_id, span_id, parent_span_id: self.parent_span_id, flags };
+        let view = self.buf.finish(&ids, times, tracer.scope());
         provider.tell_end(&view);
     }
 }
