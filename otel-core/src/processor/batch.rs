@@ -206,7 +206,10 @@ impl SpanProcessor for BatchProcessor {
     }
 
     fn counts(&self) -> SpanCounts {
-        let exported = self.shared.state.lock().exported;
+        let (exported, is_closed) = {
+            let state = self.shared.state.lock();
+            (state.exported, state.is_closed)
+        };
         // Read last, so that no span is taken out that had not gone in.
         let queue = self.shared.queue.counts();
         let mut counts = SpanCounts {
@@ -219,8 +222,14 @@ impl SpanProcessor for BatchProcessor {
         };
         let settled = exported.failed_spans + exported.undelivered_spans + exported.held_spans;
         counts.exported_spans = exported.taken_spans.saturating_sub(settled);
-        counts.pending_spans =
+        let unsettled =
             counts.finished_spans.saturating_sub(counts.exported_spans + counts.lost_spans());
+        if is_closed {
+            // The worker is gone: what came in beside its last look will never leave.
+            counts.closed_spans += unsettled;
+        } else {
+            counts.pending_spans = unsettled;
+        }
         counts
     }
 }
@@ -361,10 +370,11 @@ impl Worker {
         self.pipeline.scopes.copy_into(&mut self.scopes);
         self.exporter.note_queue_drops(self.shared.queue.counts().full_spans);
         let Self { shared, pipeline, scopes, exporter, counts, .. } = self;
-        shared.queue.drain(|frames, n_spans| {
+        shared.queue.drain(|records| {
             // A scope is in the list before the first span that names it ends.
             pipeline.scopes.copy_into(scopes);
-            let batch = SpanBatch::new(pipeline.resource(), scopes, frames, n_spans);
+            let n_spans = SpanView::all_in(records, &[]).count();
+            let batch = SpanBatch::new(pipeline.resource(), scopes, records, n_spans);
             counts.taken_spans += n_spans as u64;
             if !export_guarded(exporter.as_mut(), &batch) {
                 counts.failed_spans += n_spans as u64;
@@ -372,6 +382,7 @@ impl Worker {
             counts.undelivered_spans = exporter.lost_spans();
             counts.held_spans = exporter.held_spans();
             shared.state.lock().exported = *counts;
+            shared.queue.release(n_spans);
         });
     }
 

@@ -1,42 +1,63 @@
 //! Finished records on their way to the worker: any thread pushes, one thread drains.
+//!
+//! Each thread that pushes has a ring of its own, which it alone writes and the worker alone reads: no lock, and nothing
+//! that two producers would fight for. A ring that is too small is replaced by a larger one, as long as all rings together
+//! keep within the limit in bytes. What finds no room then goes to one shared overflow behind a lock, as does what a
+//! thread pushes when its locals are gone; and what finds no room there either is dropped and counted.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::raw::{Consumer, Producer, ring};
 use crate::record::SpanView;
 
 /// A queue of finished records, bounded in bytes and, where asked for, in spans.
-///
-/// Records are copied one after another into chunks, which the worker takes whole and gives back empty.
 #[derive(Debug)]
 pub(crate) struct SpanQueue {
-    max_bytes: usize,
+    shared: Arc<Shared>,
+    /// The ends that the worker reads. Nobody else takes this lock.
+    consumers: Mutex<Vec<Consumer>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Tells this queue's rings among those of a thread.
+    id: u64,
     max_spans: usize,
-    state: Mutex<State>,
+    /// Bytes that no ring and no overflowing record has taken.
+    free_bytes: AtomicUsize,
+    /// Spans that wait, counted only where their number is limited.
+    n_waiting: AtomicUsize,
+    /// New rings, for the worker to find: it holds no lock that a producer takes while it exports.
+    inbox: Mutex<Vec<Consumer>>,
+    overflow: Mutex<Overflow>,
+    pushed: Mutex<PushCounts>,
+    full_spans: AtomicU64,
+    closed_spans: AtomicU64,
+    is_closed: AtomicBool,
 }
 
+/// Records that stand one after another.
 #[derive(Debug, Default)]
-struct State {
-    full: VecDeque<Chunk>,
-    open: Chunk,
-    spare: Vec<Chunk>,
-    /// Bytes of records that are queued or being drained.
-    n_bytes: usize,
-    n_spans: usize,
-    counts: QueueCounts,
-    is_closed: bool,
+struct Overflow {
+    records: Vec<u8>,
 }
 
+/// How many records went into rings and the overflow.
 #[derive(Debug, Default)]
-struct Chunk {
-    frames: Vec<u8>,
-    n_spans: usize,
+struct PushCounts {
+    of_threads: Vec<Arc<AtomicU64>>,
+    /// Those of threads that are gone, and of the overflow.
+    others: u64,
 }
 
 /// What became of the records that were pushed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct QueueCounts {
+    /// All of them.
     pub(crate) pushed_spans: u64,
     pub(crate) full_spans: u64,
     pub(crate) closed_spans: u64,
@@ -57,141 +78,232 @@ pub(crate) enum Push {
 
 impl SpanQueue {
     pub(crate) fn new(max_bytes: usize, max_spans: usize) -> Self {
-        Self { max_bytes, max_spans, state: Mutex::default() }
+        let shared = Shared {
+            // Relaxed: only that each number is given once matters.
+            id: LAST_ID.fetch_add(1, Ordering::Relaxed),
+            max_spans,
+            free_bytes: AtomicUsize::new(max_bytes),
+            n_waiting: AtomicUsize::new(0),
+            inbox: Mutex::default(),
+            overflow: Mutex::default(),
+            pushed: Mutex::default(),
+            full_spans: AtomicU64::new(0),
+            closed_spans: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), consumers: Mutex::default() }
     }
 
     /// Copies a record into the queue.
+    #[inline]
     pub(crate) fn push(&self, span: &SpanView<'_>) -> Push {
-        let frame = span.frame();
-        let mut state = self.state.lock();
-        state.counts.pushed_spans += 1;
-        if state.is_closed {
-            state.counts.closed_spans += 1;
+        let (shared, record) = (&*self.shared, span.frame());
+        // Relaxed: a span that ends at the moment of closing may go either way; see `BatchProcessor::counts`.
+        if shared.is_closed.load(Ordering::Relaxed) {
+            shared.closed_spans.fetch_add(1, Ordering::Relaxed);
             return Push::Closed;
         }
-        if state.n_bytes + frame.len() > self.max_bytes || state.n_spans >= self.max_spans {
-            state.counts.full_spans += 1;
-            return Push::Full;
+        if shared.max_spans != usize::MAX && !shared.admit_one() {
+            return shared.refuse();
         }
-        state.n_bytes += frame.len();
-        state.n_spans += 1;
-        let is_many = state.append(frame);
-        if is_many { Push::QueuedMany } else { Push::Queued }
+        RINGS
+            .try_with(|rings| match rings.try_borrow_mut() {
+                Ok(mut rings) => match rings.iter_mut().find(|local| local.queue_id == shared.id) {
+                    Some(local) => local.push(&self.shared, record),
+                    None => push_first(&mut rings, &self.shared, record),
+                },
+                // The thread is in the middle of a push already: something that it dropped has ended a span.
+                Err(_) => shared.push_overflow(record),
+            })
+            .unwrap_or_else(|_| shared.push_overflow(record))
     }
 
-    /// Hands what is queued at this moment to `visit`, in chunks of records that stand one after another, each with
-    /// their number. Records that are pushed meanwhile stay for the next time.
-    pub(crate) fn drain(&self, mut visit: impl FnMut(&[u8], usize)) {
-        let mut chunks = self.state.lock().take_all();
-        while let Some(mut chunk) = chunks.pop_front() {
-            visit(&chunk.frames, chunk.n_spans);
-            let mut state = self.state.lock();
-            state.n_bytes -= chunk.frames.len();
-            state.n_spans -= chunk.n_spans;
-            if state.spare.len() < MAX_SPARE_CHUNKS && chunk.frames.capacity() <= 2 * CHUNK_BYTES {
-                chunk.frames.clear();
-                chunk.n_spans = 0;
-                state.spare.push(chunk);
+    /// Hands what is queued at this moment to `visit`, in runs of records that stand one after another. Records that are
+    /// pushed meanwhile stay for the next time.
+    pub(crate) fn drain(&self, mut visit: impl FnMut(&[u8])) {
+        let shared = &*self.shared;
+        let mut consumers = self.consumers.lock();
+        consumers.append(&mut shared.inbox.lock());
+        consumers.retain_mut(|consumer| {
+            // Looked at first: what an abandoned ring gives now is the last of it.
+            let is_over = consumer.is_abandoned();
+            consumer.drain(&mut visit);
+            if is_over {
+                shared.free_bytes.fetch_add(consumer.capacity(), Ordering::Relaxed);
             }
+            !is_over
+        });
+        let records = std::mem::take(&mut shared.overflow.lock().records);
+        if !records.is_empty() {
+            visit(&records);
+            shared.free_bytes.fetch_add(records.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Makes room for as many spans as were drained, where their number is limited.
+    pub(crate) fn release(&self, n_spans: usize) {
+        if self.shared.max_spans != usize::MAX {
+            self.shared.n_waiting.fetch_sub(n_spans, Ordering::Relaxed);
         }
     }
 
     /// Refuses records from now on; those that are queued stay.
     pub(crate) fn close(&self) {
-        self.state.lock().is_closed = true;
+        self.shared.is_closed.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn counts(&self) -> QueueCounts {
-        self.state.lock().counts
+        let shared = &*self.shared;
+        let full_spans = shared.full_spans.load(Ordering::Relaxed);
+        let closed_spans = shared.closed_spans.load(Ordering::Relaxed);
+        let queued = shared.pushed.lock().total();
+        QueueCounts { pushed_spans: queued + full_spans + closed_spans, full_spans, closed_spans }
     }
 }
 
-impl State {
-    /// Appends a record; tells whether a chunk became full by it.
-    fn append(&mut self, frame: &[u8]) -> bool {
-        let is_many = self.open.n_spans > 0 && self.open.frames.len() + frame.len() > CHUNK_BYTES;
-        if is_many {
-            let next = self.spare.pop().unwrap_or_default();
-            self.full.push_back(std::mem::replace(&mut self.open, next));
+impl Shared {
+    /// Takes one of the places that a limit in spans leaves.
+    fn admit_one(&self) -> bool {
+        let n_waiting = self.n_waiting.fetch_add(1, Ordering::Relaxed);
+        if n_waiting >= self.max_spans {
+            self.n_waiting.fetch_sub(1, Ordering::Relaxed);
+            return false;
         }
-        self.open.frames.extend_from_slice(frame);
-        self.open.n_spans += 1;
-        is_many
+        true
     }
 
-    fn take_all(&mut self) -> VecDeque<Chunk> {
-        if self.open.n_spans > 0 {
-            let next = self.spare.pop().unwrap_or_default();
-            self.full.push_back(std::mem::replace(&mut self.open, next));
+    #[cold]
+    fn refuse(&self) -> Push {
+        self.full_spans.fetch_add(1, Ordering::Relaxed);
+        Push::Full
+    }
+
+    /// Copies a record behind the lock that all share.
+    #[cold]
+    fn push_overflow(&self, record: &[u8]) -> Push {
+        if !self.take_bytes(record.len()) {
+            if self.max_spans != usize::MAX {
+                self.n_waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            return self.refuse();
         }
-        std::mem::take(&mut self.full)
+        let mut overflow = self.overflow.lock();
+        overflow.records.extend_from_slice(record);
+        // Counted under the lock, so that no span is taken out that had not gone in.
+        self.pushed.lock().others += 1;
+        let is_many = overflow.records.len() >= NOTICE_BYTES;
+        if is_many { Push::QueuedMany } else { Push::Queued }
+    }
+
+    /// Makes a ring for a thread, with room for a record, as large as is wanted or as the limit allows.
+    #[cold]
+    fn make_ring(&self, wanted: usize, record: &[u8]) -> Option<Producer> {
+        let wanted = wanted.max(2 * record.len()).checked_next_power_of_two()?;
+        if !self.take_bytes(wanted) {
+            return None;
+        }
+        let (producer, consumer) = ring(wanted);
+        self.inbox.lock().push(consumer);
+        Some(producer)
+    }
+
+    fn take_bytes(&self, n_bytes: usize) -> bool {
+        let take = |free: usize| free.checked_sub(n_bytes);
+        self.free_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
 
-/// A chunk holds some hundred spans: the worker is woken once for each that is full.
-const CHUNK_BYTES: usize = 128 << 10;
-/// Empty chunks that are kept for the next records; more are given back to the system.
-const MAX_SPARE_CHUNKS: usize = 4;
+impl PushCounts {
+    fn total(&mut self) -> u64 {
+        let Self { of_threads, others } = self;
+        let mut n_living = 0;
+        of_threads.retain(|count| {
+            // Acquire pairs with the drop of the thread's handle: its last count is then seen.
+            let is_last = Arc::strong_count(count) == 1;
+            std::sync::atomic::fence(Ordering::Acquire);
+            let n_pushed = count.load(Ordering::Relaxed);
+            *(if is_last { &mut *others } else { &mut n_living }) += n_pushed;
+            !is_last
+        });
+        *others + n_living
+    }
+}
+
+/// One thread's way into one queue.
+#[derive(Debug)]
+struct LocalRing {
+    queue_id: u64,
+    producer: Producer,
+    /// Written by this thread alone.
+    n_pushed: Arc<AtomicU64>,
+    /// Bytes since the worker was called last.
+    n_unnoticed: usize,
+    notice_bytes: usize,
+}
+
+impl LocalRing {
+    #[inline]
+    fn push(&mut self, shared: &Shared, record: &[u8]) -> Push {
+        // Before the record can be taken out, so that counts never show more exported than finished.
+        let n_pushed = self.n_pushed.load(Ordering::Relaxed);
+        self.n_pushed.store(n_pushed + 1, Ordering::Relaxed);
+        if !self.producer.push(record) && !self.push_larger(shared, record) {
+            self.n_pushed.store(n_pushed, Ordering::Relaxed);
+            return shared.push_overflow(record);
+        }
+        self.n_unnoticed += record.len();
+        if self.n_unnoticed < self.notice_bytes {
+            return Push::Queued;
+        }
+        self.n_unnoticed = 0;
+        Push::QueuedMany
+    }
+
+    /// Replaces the ring by a larger one, and pushes there.
+    #[cold]
+    fn push_larger(&mut self, shared: &Shared, record: &[u8]) -> bool {
+        let Some(producer) = shared.make_ring(2 * self.producer.capacity(), record) else {
+            return false;
+        };
+        self.producer = producer;
+        self.notice_bytes = notice_bytes_of(&self.producer);
+        self.producer.push(record)
+    }
+}
+
+/// Makes this thread's ring, and pushes the first record.
+#[cold]
+fn push_first(rings: &mut Vec<LocalRing>, shared: &Shared, record: &[u8]) -> Push {
+    let Some(producer) = shared.make_ring(FIRST_RING_BYTES, record) else {
+        return shared.push_overflow(record);
+    };
+    let n_pushed = Arc::new(AtomicU64::new(0));
+    shared.pushed.lock().of_threads.push(Arc::clone(&n_pushed));
+    let notice_bytes = notice_bytes_of(&producer);
+    // Rings of queues that are gone are of no use to anybody; a thread that uses queue after queue would collect them.
+    rings.retain(|local| Arc::strong_count(&local.n_pushed) > 1);
+    let mut local =
+        LocalRing { queue_id: shared.id, producer, n_pushed, n_unnoticed: 0, notice_bytes };
+    let push = local.push(shared, record);
+    rings.push(local);
+    push
+}
+
+fn notice_bytes_of(producer: &Producer) -> usize {
+    (producer.capacity() / 2).min(NOTICE_BYTES)
+}
+
+thread_local! {
+    static RINGS: RefCell<Vec<LocalRing>> = const { RefCell::new(Vec::new()) };
+}
+
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
+
+/// Some three hundred spans of the usual size.
+const FIRST_RING_BYTES: usize = 64 << 10;
+
+/// The worker is called once for as much as this: calling one that sleeps costs a microsecond.
+const NOTICE_BYTES: usize = 128 << 10;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::instrumentation_scope::InstrumentationScope;
-    use crate::record::{SpanBuf, SpanIds, SpanTimes};
-    use crate::span::SpanKind;
-
-    fn push_named(queue: &SpanQueue, name: &str) -> Push {
-        let (mut buf, scope) = (SpanBuf::new(), InstrumentationScope::default());
-        buf.start(name, SpanKind::Internal);
-        queue.push(&buf.finish(&SpanIds::default(), SpanTimes::default(), &scope))
-    }
-
-    fn drained_names(queue: &SpanQueue) -> Vec<String> {
-        let mut names = Vec::new();
-        queue.drain(|frames, _| {
-            names.extend(SpanView::all_in(frames, &[]).map(|span| span.name().to_string()))
-        });
-        names
-    }
-
-    #[test]
-    fn records_come_out_in_the_order_in_which_they_went_in() {
-        let queue = SpanQueue::new(usize::MAX, usize::MAX);
-        for name in ["a", "b", "c"] {
-            assert_eq!(push_named(&queue, name), Push::Queued);
-        }
-        assert_eq!(drained_names(&queue), ["a", "b", "c"]);
-        assert_eq!(drained_names(&queue), [""; 0]);
-    }
-
-    #[test]
-    fn a_full_queue_drops_the_newest_and_counts_it() {
-        for (max_bytes, max_spans) in [(2 * 88, usize::MAX), (usize::MAX, 2)] {
-            let queue = SpanQueue::new(max_bytes, max_spans);
-            let pushes = ["a", "b", "c"].map(|name| push_named(&queue, name));
-            assert_eq!(pushes, [Push::Queued, Push::Queued, Push::Full]);
-            assert_eq!((queue.counts().pushed_spans, queue.counts().full_spans), (3, 1));
-            assert_eq!(drained_names(&queue), ["a", "b"]);
-            assert_eq!(push_named(&queue, "d"), Push::Queued, "room comes back");
-        }
-    }
-
-    #[test]
-    fn a_closed_queue_keeps_what_it_has_and_counts_what_comes_late() {
-        let queue = SpanQueue::new(usize::MAX, usize::MAX);
-        push_named(&queue, "in time");
-        queue.close();
-        assert_eq!(push_named(&queue, "late"), Push::Closed);
-        assert_eq!(queue.counts().closed_spans, 1);
-        assert_eq!(drained_names(&queue), ["in time"]);
-    }
-
-    #[test]
-    fn the_worker_is_called_once_for_many_records() {
-        let queue = SpanQueue::new(usize::MAX, usize::MAX);
-        let name = "n".repeat(1000);
-        let n_calls = (0..1000).filter(|_| push_named(&queue, &name) == Push::QueuedMany).count();
-        assert!((5..=10).contains(&n_calls), "{n_calls} calls for about a megabyte");
-        assert_eq!(drained_names(&queue).len(), 1000);
-    }
-}
+mod tests;
