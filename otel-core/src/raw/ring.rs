@@ -271,6 +271,7 @@ mod tests {
             });
             let mut expected = 0;
             while expected < N_RECORDS {
+                std::thread::yield_now();
                 for record in drained(&mut consumer) {
                     assert_eq!(record[4..8], expected.to_le_bytes());
                     assert!(record[8..].iter().all(|byte| *byte == expected as u8));

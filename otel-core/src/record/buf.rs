@@ -15,8 +15,11 @@ use crate::span_context::{SpanContext, TraceFlags};
 /// drop is counted. Nothing is allocated once the buffer has seen a span of the usual size.
 #[derive(Clone)]
 pub struct SpanBuf {
-    /// The head (filled in at the end of the span), then the area.
+    /// The head (filled in at the end of the span), then the area, then room for more: all of it initialised, so that a
+    /// write is a copy into a slice.
     bytes: Vec<u8>,
+    /// Where the area ends.
+    len: usize,
     name_len: usize,
     kind: SpanKind,
     status: StatusCode,
@@ -35,10 +38,9 @@ pub struct SpanBuf {
 impl SpanBuf {
     /// Makes an empty record.
     pub fn new() -> Self {
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        bytes.resize(head::LEN, 0);
         Self {
-            bytes,
+            bytes: vec![0; USUAL_BYTES],
+            len: head::LEN,
             name_len: 0,
             kind: SpanKind::Internal,
             status: StatusCode::Unset,
@@ -54,10 +56,11 @@ impl SpanBuf {
     }
 
     /// Begins the record of the next span; what the buffer held is gone, its memory stays.
+    #[inline]
     pub fn start(&mut self, name: &str, kind: SpanKind) {
         let name = truncated_to_bytes(name, MAX_AREA_BYTES / 2);
-        self.bytes.truncate(head::LEN);
-        self.bytes.extend_from_slice(name.as_bytes());
+        self.len = head::LEN;
+        copy(self.extend(name.len()), name.as_bytes());
         self.name_len = name.len();
         self.kind = kind;
         self.status = StatusCode::Unset;
@@ -72,7 +75,7 @@ impl SpanBuf {
 
     /// Gives back memory that an unusually large span took.
     pub fn shrink(&mut self) {
-        if self.bytes.capacity() > MAX_POOLED_BYTES {
+        if self.bytes.len() > MAX_POOLED_BYTES {
             *self = Self::new();
         }
     }
@@ -86,7 +89,8 @@ impl SpanBuf {
     /// Replaces the name.
     pub fn set_name(&mut self, name: &str) {
         let name = truncated_to_bytes(name, MAX_AREA_BYTES / 2);
-        self.bytes.splice(head::LEN..head::LEN + self.name_len, name.bytes());
+        let place = head::LEN..head::LEN + self.name_len;
+        self.rewrite(|bytes| drop(bytes.splice(place, name.bytes())));
         self.name_len = name.len();
     }
 
@@ -143,7 +147,7 @@ impl SpanBuf {
             self.dropped_attributes = self.dropped_attributes.saturating_add(1);
             return;
         }
-        push_entry(&mut self.bytes, key, value, limits);
+        self.push_entry(key, value, limits);
         if let Some(slot) = self.fingerprints.get_mut(self.n_attributes) {
             *slot = fingerprint;
         }
@@ -159,21 +163,19 @@ impl SpanBuf {
         limits: &SpanLimits,
     ) {
         let name = truncated_to_bytes(name, MAX_AREA_BYTES / 4);
-        if self.n_events >= limits.events
-            || self.bytes.len() + name.len() + EVENT_HEAD_LEN > MAX_AREA_BYTES
+        if self.n_events >= limits.events || self.len + name.len() + EVENT_HEAD_LEN > MAX_AREA_BYTES
         {
             self.dropped_events = self.dropped_events.saturating_add(1);
             self.last_event = None;
             return;
         }
-        let block = self.begin_block(kind::EVENT);
+        let block = self.begin_block(kind::EVENT, EVENT_HEAD_LEN + name.len());
+        let body = &mut self.bytes[block..block + EVENT_HEAD_LEN + name.len()];
+        put(body, 0, unix_nanos.to_le_bytes());
+        put(body, 8, (name.len() as u32).to_le_bytes());
+        copy(&mut body[EVENT_HEAD_LEN..], name.as_bytes());
         self.last_event = Some(block);
-        self.bytes.extend_from_slice(&unix_nanos.to_le_bytes());
-        self.bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        let counts = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.push_fields(counts, fields, limits.attributes_per_event, limits);
+        self.push_fields(block + 12, fields, limits.attributes_per_event, limits);
         self.end_block(block);
         self.n_events += 1;
     }
@@ -182,10 +184,10 @@ impl SpanBuf {
     /// name among the fields.
     pub fn set_last_event_name(&mut self, name: &str) {
         let Some(block) = self.last_event else { return };
-        let name = truncated_to_bytes(name, MAX_AREA_BYTES.saturating_sub(self.bytes.len()));
+        let name = truncated_to_bytes(name, MAX_AREA_BYTES.saturating_sub(self.len));
         let Some(old_len) = read_u32(&self.bytes, block + 8) else { return };
         let start = block + EVENT_HEAD_LEN;
-        self.bytes.splice(start..start + old_len as usize, name.bytes());
+        self.rewrite(|bytes| drop(bytes.splice(start..start + old_len as usize, name.bytes())));
         put(&mut self.bytes, block + 8, (name.len() as u32).to_le_bytes());
         self.end_block(block);
     }
@@ -197,22 +199,21 @@ impl SpanBuf {
         fields: &(impl AttributeSource + ?Sized),
         limits: &SpanLimits,
     ) {
-        if self.n_links >= limits.links || self.bytes.len() + LINK_HEAD_LEN > MAX_AREA_BYTES {
+        if self.n_links >= limits.links || self.len + LINK_HEAD_LEN > MAX_AREA_BYTES {
             self.dropped_links = self.dropped_links.saturating_add(1);
             return;
         }
         let trace_state = context.trace_state().to_string();
         let trace_state = truncated_to_bytes(&trace_state, usize::from(u16::MAX));
-        let block = self.begin_block(kind::LINK);
-        self.bytes.extend_from_slice(&context.trace_id().high().to_le_bytes());
-        self.bytes.extend_from_slice(&context.trace_id().low().to_le_bytes());
-        self.bytes.extend_from_slice(&context.span_id().as_u64().to_le_bytes());
-        self.bytes.extend_from_slice(&context.flags().bits().to_le_bytes());
-        let counts = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(&(trace_state.len() as u16).to_le_bytes());
-        self.bytes.extend_from_slice(trace_state.as_bytes());
-        self.push_fields(counts, fields, limits.attributes_per_link, limits);
+        let block = self.begin_block(kind::LINK, LINK_HEAD_LEN + trace_state.len());
+        let body = &mut self.bytes[block..block + LINK_HEAD_LEN + trace_state.len()];
+        put(body, 0, context.trace_id().high().to_le_bytes());
+        put(body, 8, context.trace_id().low().to_le_bytes());
+        put(body, 16, context.span_id().as_u64().to_le_bytes());
+        put(body, 24, context.flags().bits().to_le_bytes());
+        put(body, 30, (trace_state.len() as u16).to_le_bytes());
+        body[LINK_HEAD_LEN..].copy_from_slice(trace_state.as_bytes());
+        self.push_fields(block + 26, fields, limits.attributes_per_link, limits);
         self.end_block(block);
         self.n_links += 1;
     }
@@ -224,10 +225,14 @@ impl SpanBuf {
         times: SpanTimes,
         scope: &'a InstrumentationScope,
     ) -> SpanView<'a> {
-        let area_len = self.bytes.len() - head::LEN;
-        let frame_len = self.bytes.len().next_multiple_of(8);
-        self.bytes.resize(frame_len, 0);
-        let head = &mut self.bytes[..head::LEN];
+        let area_len = self.len - head::LEN;
+        let frame_len = self.len.next_multiple_of(8);
+        let len = self.len;
+        self.extend(8).fill(0);
+        self.len = len;
+        let Some(head) = self.bytes.first_chunk_mut::<{ head::LEN }>() else {
+            unreachable!("a record has a head")
+        };
         put(head, head::FRAME_LEN, (frame_len as u32).to_le_bytes());
         head[head::KIND] = self.kind as u8;
         head[head::STATUS] = self.status as u8;
@@ -247,7 +252,7 @@ impl SpanBuf {
         put(head, head::DROPPED_ATTRIBUTES, self.dropped_attributes.to_le_bytes());
         put(head, head::DROPPED_EVENTS, saturating_u16(self.dropped_events as usize).to_le_bytes());
         put(head, head::DROPPED_LINKS, saturating_u16(self.dropped_links as usize).to_le_bytes());
-        SpanView::new(&self.bytes, scope)
+        SpanView::new(&self.bytes[..frame_len], scope)
     }
 
     #[inline]
@@ -256,28 +261,83 @@ impl SpanBuf {
         self.n_attributes > N_FINGERPRINTS || self.fingerprints[..n_known].contains(&fingerprint)
     }
 
+    #[inline]
     fn has_room(&self, key: &str, value: Value<'_>) -> bool {
-        self.bytes.len() + key.len() + scalar_len(value) < MAX_AREA_BYTES
+        self.len + key.len() + scalar_len(value) < MAX_AREA_BYTES
+    }
+
+    /// Makes the area longer, and returns what it got: to be written over.
+    #[inline]
+    fn extend(&mut self, n_bytes: usize) -> &mut [u8] {
+        if self.bytes.len() - self.len < n_bytes {
+            self.grow(n_bytes);
+        }
+        let start = self.len;
+        self.len += n_bytes;
+        &mut self.bytes[start..start + n_bytes]
+    }
+
+    #[cold]
+    fn grow(&mut self, n_bytes: usize) {
+        let wanted = (self.len + n_bytes).max(2 * self.bytes.len()).max(USUAL_BYTES);
+        self.bytes.resize(wanted, 0);
+    }
+
+    /// Changes the area in a way that moves what is in it.
+    #[cold]
+    fn rewrite(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        self.bytes.truncate(self.len);
+        change(&mut self.bytes);
+        self.len = self.bytes.len();
     }
 
     /// Replaces the value of a key that is there; tells whether it was.
     #[cold]
     fn overwrite(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) -> bool {
         let mut at = head::LEN + self.name_len;
-        while let Some(entry) = Entry::read(&self.bytes, at) {
+        while let Some(entry) = Entry::read(&self.bytes[..self.len], at) {
             if !entry.is_block() && &self.bytes[entry.key.clone()] == key.as_bytes() {
-                let mut replacement = Vec::new();
-                push_entry(&mut replacement, key, value, limits);
-                if self.bytes.len() + replacement.len() > MAX_AREA_BYTES {
+                let end = self.len;
+                self.push_entry(key, value, limits);
+                let replacement = self.bytes[end..self.len].to_vec();
+                self.len = end;
+                if end + replacement.len() > MAX_AREA_BYTES {
                     self.dropped_attributes = self.dropped_attributes.saturating_add(1);
                 } else {
-                    self.bytes.splice(at..entry.end, replacement);
+                    self.rewrite(|bytes| drop(bytes.splice(at..entry.end, replacement)));
                 }
                 return true;
             }
             at = entry.end;
         }
         false
+    }
+
+    /// Appends an entry; a text over the value limit is cut after that many characters.
+    #[inline]
+    fn push_entry(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) {
+        match value {
+            Value::Str(text) => self.push_bytes(kind::STR, key, limits.cut_text(text).as_bytes()),
+            Value::I64(number) => self.push_bytes(kind::I64, key, &number.to_le_bytes()),
+            Value::Bool(flag) => self.push_bytes(kind::BOOL, key, &[u8::from(flag)]),
+            Value::F64(number) => self.push_bytes(kind::F64, key, &number.to_le_bytes()),
+            Value::Bytes(value) => self.push_bytes(kind::BYTES, key, limits.cut_bytes(value)),
+            _ => self.rewrite(|bytes| push_nested(bytes, key, value, limits, 0)),
+        }
+    }
+
+    #[inline]
+    fn push_bytes(&mut self, kind: u8, key: &str, value: &[u8]) {
+        if key.len() > 0xFF || value.len() > 0xFFFF {
+            return self.rewrite(|bytes| push_bytes(bytes, kind, key, value));
+        }
+        let word = u32::from(kind) | (key.len() as u32) << 8 | (value.len() as u32) << 16;
+        let entry = self.extend(4 + key.len() + value.len());
+        let (head, rest) = entry.split_at_mut(4);
+        head.copy_from_slice(&word.to_le_bytes());
+        let (key_place, value_place) = rest.split_at_mut(key.len());
+        copy(key_place, key.as_bytes());
+        copy(value_place, value);
     }
 
     /// Appends the fields of an event or a link, and writes their two counts at `counts`.
@@ -295,7 +355,7 @@ impl SpanBuf {
             {
                 dropped = dropped.saturating_add(1);
             } else {
-                push_entry(&mut self.bytes, key, value, limits);
+                self.push_entry(key, value, limits);
                 n_fields += 1;
             }
         });
@@ -304,29 +364,29 @@ impl SpanBuf {
     }
 
     fn push_text_block(&mut self, block_kind: u8, text: &str) {
-        let text = truncated_to_bytes(text, MAX_AREA_BYTES.saturating_sub(self.bytes.len()));
-        let block = self.begin_block(block_kind);
-        self.bytes.extend_from_slice(text.as_bytes());
+        let text = truncated_to_bytes(text, MAX_AREA_BYTES.saturating_sub(self.len));
+        let block = self.begin_block(block_kind, text.len());
+        copy(&mut self.bytes[block..block + text.len()], text.as_bytes());
         self.end_block(block);
     }
 
-    fn begin_block(&mut self, block_kind: u8) -> usize {
-        self.bytes.extend_from_slice(&u32::from(block_kind).to_le_bytes());
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.len()
+    /// Begins a block whose body has at least this length, and returns where the body begins.
+    fn begin_block(&mut self, block_kind: u8, body_len: usize) -> usize {
+        let block = self.extend(8 + body_len);
+        put(block, 0, u32::from(block_kind).to_le_bytes());
+        self.len - body_len
     }
 
     fn end_block(&mut self, block: usize) {
-        let body_len = (self.bytes.len() - block) as u32;
+        let body_len = (self.len - block) as u32;
         put(&mut self.bytes, block - 4, body_len.to_le_bytes());
     }
 
     fn remove_block(&mut self, block_kind: u8) {
         let mut at = head::LEN + self.name_len;
-        while let Some(entry) = Entry::read(&self.bytes, at) {
+        while let Some(entry) = Entry::read(&self.bytes[..self.len], at) {
             if entry.kind == block_kind {
-                self.bytes.drain(at..entry.end);
-                return;
+                return self.rewrite(|bytes| drop(bytes.drain(at..entry.end)));
             }
             at = entry.end;
         }
@@ -341,7 +401,7 @@ impl Default for SpanBuf {
 
 impl fmt::Debug for SpanBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpanBuf").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+        f.debug_struct("SpanBuf").field("bytes", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -418,8 +478,7 @@ fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// Appends an entry; a text over the value limit is cut after that many characters.
-#[inline]
+/// Appends an entry with a scalar, or a nested one, to other entries.
 fn push_entry(bytes: &mut Vec<u8>, key: &str, value: Value<'_>, limits: &SpanLimits) {
     match value {
         Value::Str(text) => push_bytes(bytes, kind::STR, key, limits.cut_text(text).as_bytes()),
@@ -431,7 +490,6 @@ fn push_entry(bytes: &mut Vec<u8>, key: &str, value: Value<'_>, limits: &SpanLim
     }
 }
 
-#[inline]
 fn push_bytes(bytes: &mut Vec<u8>, kind: u8, key: &str, value: &[u8]) {
     if key.len() <= 0xFF && value.len() <= 0xFFFF {
         let word = u32::from(kind) | (key.len() as u32) << 8 | (value.len() as u32) << 16;
@@ -540,6 +598,30 @@ fn push_owned(bytes: &mut Vec<u8>, key: &str, value: &OwnedValue, depth: usize) 
             entries.for_each(|entry| push_owned(bytes, &entry.key, &entry.value, depth + 1));
         }),
         scalar => push_entry(bytes, key, Value::from(scalar), &SpanLimits::UNLIMITED),
+    }
+}
+
+/// Copies bytes of one length. Most keys and values are short: two copies of a fixed width, which may overlap, cost less
+/// than a call that finds out how to copy.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        16..=32 => copy_ends::<16>(to, from),
+        8..=15 => copy_ends::<8>(to, from),
+        4..=7 => copy_ends::<4>(to, from),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+#[inline]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
+        if let Some(place) = to.first_chunk_mut::<N>() {
+            *place = *first;
+        }
+        if let Some(place) = to.last_chunk_mut::<N>() {
+            *place = *last;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The one file of this crate with `unsafe` in it. Everything here has a safe signature.
 
-#![allow(unsafe_code, reason = "the system's interface, in one leaf")]
+#![expect(unsafe_code, reason = "the system's interface, in one leaf")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
@@ -27,7 +27,8 @@ pub fn process_cpu_nanos() -> u64 {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a live value of the type that the call fills in.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
-    let nanos = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
+    let nanos =
+        |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
     nanos(usage.ru_utime) + nanos(usage.ru_stime)
 }
 

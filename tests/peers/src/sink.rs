@@ -88,7 +88,9 @@ impl Sink {
         let port = format!(":{:04X}", self.port());
         sockets
             .lines()
-            .filter(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port)))
+            .filter(|line| {
+                line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port))
+            })
             .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
             .sum()
     }

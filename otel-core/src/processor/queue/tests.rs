@@ -184,6 +184,7 @@ fn many_threads_lose_and_double_nothing_while_the_worker_drains() {
             .collect();
         while !pushers.iter().all(|pusher| pusher.is_finished()) {
             names.append(&mut drained_names(&queue));
+            std::thread::yield_now();
         }
     });
     names.append(&mut drained_names(&queue));

@@ -42,8 +42,8 @@ impl Peer for Fastrace {
         let context = SpanContext::random().sampled(self.is_sampled);
         let root = Span::root(names::ROOT, context).with_properties(|| properties(0));
         for index in 1..workload::TRACE_SPANS {
-            let child = Span::enter_with_parent(names::CHILD, &root)
-                .with_properties(|| properties(index));
+            let child =
+                Span::enter_with_parent(names::CHILD, &root).with_properties(|| properties(index));
             if index == workload::LOGGING_CHILD {
                 child.add_event(
                     Event::new(names::EVENT).with_property(|| (names::LOG_KEY, names::LOG_VALUE)),

@@ -20,6 +20,7 @@ struct Otel23 {
     _runtime: Arc<Runtime>,
 }
 
+#[expect(deprecated, reason = "the crate points to OTLP, which does not go to an agent")]
 pub(super) fn build(settings: &Settings) -> Box<dyn Peer> {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime can be made");
@@ -63,10 +64,8 @@ impl Peer for Otel23 {
             let mut child = self.tracer.start_with_context(names::CHILD, &parent);
             set_attributes(&mut child, index);
             if index == workload::LOGGING_CHILD {
-                child.add_event(
-                    names::EVENT,
-                    vec![KeyValue::new(names::LOG_KEY, names::LOG_VALUE)],
-                );
+                child
+                    .add_event(names::EVENT, vec![KeyValue::new(names::LOG_KEY, names::LOG_VALUE)]);
             }
             child.end();
         }

@@ -23,9 +23,10 @@ struct Otel33 {
 pub(super) fn build(settings: &Settings) -> Box<dyn Peer> {
     let exported = Arc::new(AtomicU64::new(0));
     let batch_config = BatchConfigBuilder::default().with_max_queue_size(MAX_QUEUE_SPANS).build();
-    let processor = BatchSpanProcessor::builder(CountingExporter { exported: Arc::clone(&exported) })
-        .with_batch_config(batch_config)
-        .build();
+    let processor =
+        BatchSpanProcessor::builder(CountingExporter { exported: Arc::clone(&exported) })
+            .with_batch_config(batch_config)
+            .build();
     let sampler = if settings.is_sampled { Sampler::AlwaysOn } else { Sampler::AlwaysOff };
     let provider = SdkTracerProvider::builder()
         .with_span_processor(processor)
@@ -56,10 +57,8 @@ impl Peer for Otel33 {
             let mut child = self.tracer.start_with_context(names::CHILD, &parent);
             set_attributes(&mut child, index);
             if index == workload::LOGGING_CHILD {
-                child.add_event(
-                    names::EVENT,
-                    vec![KeyValue::new(names::LOG_KEY, names::LOG_VALUE)],
-                );
+                child
+                    .add_event(names::EVENT, vec![KeyValue::new(names::LOG_KEY, names::LOG_VALUE)]);
             }
             child.end();
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jaeger_udp::{Dialect, JaegerExporter};
 use otel_core::sampler::{AlwaysOffSampler, AlwaysOnSampler, ParentBasedSampler};
-use otel_core::{BatchProcessor, Resource, Span, SpanRequest, Tracer, TracerProvider};
+use otel_core::{BatchProcessor, Resource, Span, SpanRequest, Tracer, TracerProvider, Value};
 
 use super::Settings;
 use crate::workload::{self, Peer, names};
@@ -49,7 +49,10 @@ impl Peer for OursCore {
             });
             set_attributes(&mut child, index);
             if index == workload::LOGGING_CHILD {
-                child.add_event(names::EVENT, &[(names::LOG_KEY, names::LOG_VALUE.into())]);
+                // In this dialect the fields are the attributes, and the name is none of them.
+                let fields: [(&str, Value<'_>); 2] =
+                    [("event", names::EVENT.into()), (names::LOG_KEY, names::LOG_VALUE.into())];
+                child.add_event(names::EVENT, &fields);
             }
             child.end();
         }

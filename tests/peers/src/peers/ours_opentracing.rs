@@ -1,10 +1,10 @@
 //! Ours as a program uses it: the OpenTracing API, configured as the Jaeger clients were.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentracing_api::{Span, Tracer, child_of};
 use opentracing_shim::jaeger::{Config, JaegerTracer, Sampler};
-use std::sync::Arc;
 
 use super::Settings;
 use crate::workload::{self, Peer, names};

@@ -51,7 +51,7 @@ impl Peer for Rustracing {
         let mut root = self.tracer.span(names::ROOT).start();
         set_tags(&mut root, 0);
         for index in 1..workload::TRACE_SPANS {
-            let mut child = self.tracer.span(names::CHILD).child_of(&root).start();
+            let mut child = root.child(names::CHILD, |options| options.start());
             set_tags(&mut child, index);
             if index == workload::LOGGING_CHILD {
                 child.log(|log| {
