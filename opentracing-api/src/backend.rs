@@ -304,6 +304,12 @@ impl<'a> StartRequest<'a> {
         self.parent.is_some_and(|parent| !parent.has_attachment()) && self.options.is_plain()
     }
 
+    /// Tells whether the caller gave no tags.
+    #[inline]
+    pub fn has_no_tags(&self) -> bool {
+        self.options.has_no_tags()
+    }
+
     /// Gives `context` the baggage of the parent and of all references, and the parent's extension.
     ///
     /// Call it after the ids are written. For a key that several have, the parent wins, then the

@@ -127,10 +127,15 @@ impl<'a> StartSpanOptions<'a> {
         self
     }
 
+    #[inline]
+    pub(crate) fn has_no_tags(&self) -> bool {
+        self.first_tags[0].is_none()
+    }
+
     /// Tells whether there are no tags, and at most one reference, which is a `ChildOf`.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.first_tags[0].is_none()
+        self.has_no_tags()
             && self.more_references.is_empty()
             && self
                 .first_reference

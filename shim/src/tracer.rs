@@ -145,6 +145,31 @@ impl TracerShim {
         Some(span)
     }
 
+    /// Starts a span without a parent, with nothing said about it but a name.
+    fn start_root(
+        &self,
+        request: &StartRequest<'_>,
+        context: &mut SpanContext,
+    ) -> Option<Box<dyn SpanBackend>> {
+        let core_request = SpanRequest {
+            start_time: request.start_time(),
+            ..SpanRequest::new(request.operation_name())
+        };
+        let decision = self.tracer.decide(&core_request);
+        *context = ids_from_core(&decision.context);
+        if !decision.context.trace_state().is_empty() {
+            let trace_state = decision.context.trace_state().clone();
+            *context =
+                with_extension(std::mem::take(context), Extension { trace_state, debug_id: None });
+        }
+        if !decision.is_recording {
+            return None;
+        }
+        let mut span = self.take_span();
+        span.recording.start(&self.tracer, &core_request, &decision);
+        Some(span)
+    }
+
     #[inline]
     fn take_span(&self) -> Box<SpanShim> {
         let mut span = SpanShim::take();
@@ -163,6 +188,9 @@ impl TracerBackend for TracerShim {
         request: &StartRequest<'_>,
         context: &mut SpanContext,
     ) -> Option<Box<dyn SpanBackend>> {
+        if request.parent().is_none() && request.has_no_tags() {
+            return self.start_root(request, context);
+        }
         let followed = request.parent().filter(|_| request.is_plain_child());
         let Some(parent) = followed.filter(|parent| parent.is_valid() && !is_remote(parent)) else {
             return self.start_special(request, context);

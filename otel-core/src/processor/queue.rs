@@ -29,6 +29,9 @@ struct Shared {
     max_spans: usize,
     /// Bytes that no ring and no overflowing record has taken.
     free_bytes: AtomicUsize,
+    /// What of them rings leave to the overflow: else the rings of many idle threads could take it all.
+    reserved_bytes: usize,
+    first_ring_bytes: usize,
     /// Spans that wait, counted only where their number is limited.
     n_waiting: AtomicUsize,
     /// New rings, for the worker to find: it holds no lock that a producer takes while it exports.
@@ -83,6 +86,8 @@ impl SpanQueue {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed),
             max_spans,
             free_bytes: AtomicUsize::new(max_bytes),
+            reserved_bytes: max_bytes / 4,
+            first_ring_bytes: previous_power_of_two(max_bytes / 4).min(FIRST_RING_BYTES),
             n_waiting: AtomicUsize::new(0),
             inbox: Mutex::default(),
             overflow: Mutex::default(),
@@ -181,7 +186,7 @@ impl Shared {
     /// Copies a record behind the lock that all share.
     #[cold]
     fn push_overflow(&self, record: &[u8]) -> Push {
-        if !self.take_bytes(record.len()) {
+        if !self.take_bytes(record.len(), 0) {
             if self.max_spans != usize::MAX {
                 self.n_waiting.fetch_sub(1, Ordering::Relaxed);
             }
@@ -199,7 +204,7 @@ impl Shared {
     #[cold]
     fn make_ring(&self, wanted: usize, record: &[u8]) -> Option<Producer> {
         let wanted = wanted.max(2 * record.len()).checked_next_power_of_two()?;
-        if !self.take_bytes(wanted) {
+        if wanted < LEAST_RING_BYTES || !self.take_bytes(wanted, self.reserved_bytes) {
             return None;
         }
         let (producer, consumer) = ring(wanted);
@@ -207,8 +212,9 @@ impl Shared {
         Some(producer)
     }
 
-    fn take_bytes(&self, n_bytes: usize) -> bool {
-        let take = |free: usize| free.checked_sub(n_bytes);
+    /// Takes bytes from the limit, if as many as are to be left are left.
+    fn take_bytes(&self, n_bytes: usize, left_bytes: usize) -> bool {
+        let take = |free: usize| free.checked_sub(n_bytes).filter(|left| *left >= left_bytes);
         self.free_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
@@ -274,7 +280,7 @@ impl LocalRing {
 /// Makes this thread's ring, and pushes the first record.
 #[cold]
 fn push_first(rings: &mut Vec<LocalRing>, shared: &Shared, record: &[u8]) -> Push {
-    let Some(producer) = shared.make_ring(FIRST_RING_BYTES, record) else {
+    let Some(producer) = shared.make_ring(shared.first_ring_bytes, record) else {
         return shared.push_overflow(record);
     };
     let n_pushed = Arc::new(AtomicU64::new(0));
@@ -290,7 +296,12 @@ fn push_first(rings: &mut Vec<LocalRing>, shared: &Shared, record: &[u8]) -> Pus
 }
 
 fn notice_bytes_of(producer: &Producer) -> usize {
-    (producer.capacity() / 2).min(NOTICE_BYTES)
+    (producer.capacity() / 4 * 3).min(NOTICE_BYTES)
+}
+
+/// Returns the largest power of two that is not larger; zero for zero.
+fn previous_power_of_two(number: usize) -> usize {
+    number.checked_ilog2().map_or(0, |exponent| 1 << exponent)
 }
 
 thread_local! {
@@ -299,11 +310,15 @@ thread_local! {
 
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
-/// Some three hundred spans of the usual size.
-const FIRST_RING_BYTES: usize = 64 << 10;
+/// Some seven hundred spans of the usual size.
+const FIRST_RING_BYTES: usize = 128 << 10;
 
-/// The worker is called once for as much as this: calling one that sleeps costs a microsecond.
-const NOTICE_BYTES: usize = 128 << 10;
+/// A smaller ring is not worth its place: its thread uses the overflow.
+const LEAST_RING_BYTES: usize = 4 << 10;
+
+/// The worker is called once for as much as this, or for three quarters of a smaller ring: calling one that sleeps costs
+/// the caller a microsecond. A ring whose last quarter is full before the worker comes is replaced by a larger one.
+const NOTICE_BYTES: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,7 @@ impl SpanBuf {
         self.dropped_events = 0;
         self.dropped_links = 0;
         self.last_event = None;
+        self.fingerprints = [NO_FINGERPRINT; N_FINGERPRINTS];
     }
 
     /// Gives back memory that an unusually large span took.
@@ -139,19 +140,60 @@ impl SpanBuf {
     /// Sets an attribute; a repeated key is overwritten where it stands. An empty key is dropped and counted.
     #[inline]
     pub fn set_attribute(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) {
+        match value {
+            Value::Str(text) => {
+                self.set_scalar(kind::STR, key, limits.cut_text(text).as_bytes(), limits)
+            }
+            Value::I64(number) => self.set_scalar(kind::I64, key, &number.to_le_bytes(), limits),
+            Value::Bool(flag) => self.set_scalar(kind::BOOL, key, &[u8::from(flag)], limits),
+            Value::F64(number) => self.set_scalar(kind::F64, key, &number.to_le_bytes(), limits),
+            Value::Bytes(value) => {
+                self.set_scalar(kind::BYTES, key, limits.cut_bytes(value), limits)
+            }
+            nested => self.set_nested(key, nested, limits),
+        }
+    }
+
+    /// Sets an attribute whose value is in its final form. Out of line, once for all types: a caller that knows the type
+    /// calls this directly.
+    fn set_scalar(&mut self, kind: u8, key: &str, value: &[u8], limits: &SpanLimits) {
         let fingerprint = fingerprint_of(key);
-        if self.may_hold(fingerprint) && self.overwrite(key, value, limits) {
+        if self.may_hold(fingerprint) && self.overwrite(key, |buf| buf.push_bytes(kind, key, value))
+        {
             return;
         }
-        if self.n_attributes >= limits.attributes || key.is_empty() || !self.has_room(key, value) {
+        let has_room = self.len + key.len() + value.len() < MAX_AREA_BYTES;
+        if self.admit(key, fingerprint, has_room, limits) {
+            self.push_bytes(kind, key, value);
+        }
+    }
+
+    #[cold]
+    fn set_nested(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) {
+        let fingerprint = fingerprint_of(key);
+        if self.may_hold(fingerprint)
+            && self.overwrite(key, |buf| buf.push_entry(key, value, limits))
+        {
+            return;
+        }
+        let has_room = self.len + key.len() < MAX_AREA_BYTES;
+        if self.admit(key, fingerprint, has_room, limits) {
+            self.push_entry(key, value, limits);
+        }
+    }
+
+    /// Counts a new attribute; tells whether it may be written, or is one too many.
+    #[inline]
+    fn admit(&mut self, key: &str, fingerprint: u8, has_room: bool, limits: &SpanLimits) -> bool {
+        if self.n_attributes >= limits.attributes || key.is_empty() || !has_room {
             self.dropped_attributes = self.dropped_attributes.saturating_add(1);
-            return;
+            return false;
         }
-        self.push_entry(key, value, limits);
         if let Some(slot) = self.fingerprints.get_mut(self.n_attributes) {
             *slot = fingerprint;
         }
         self.n_attributes += 1;
+        true
     }
 
     /// Adds an event at a moment in Unix nanoseconds. Fields past the limit are dropped and counted on the event.
@@ -257,8 +299,10 @@ impl SpanBuf {
 
     #[inline]
     fn may_hold(&self, fingerprint: u8) -> bool {
-        let n_known = self.n_attributes.min(N_FINGERPRINTS);
-        self.n_attributes > N_FINGERPRINTS || self.fingerprints[..n_known].contains(&fingerprint)
+        // All of them at once, without an early end: one comparison of 16 bytes.
+        let is_known =
+            self.fingerprints.iter().fold(false, |found, known| found | (*known == fingerprint));
+        is_known || self.n_attributes > N_FINGERPRINTS
     }
 
     #[inline]
@@ -291,14 +335,14 @@ impl SpanBuf {
         self.len = self.bytes.len();
     }
 
-    /// Replaces the value of a key that is there; tells whether it was.
+    /// Replaces the entry of a key that is there by what `push` appends; tells whether it was there.
     #[cold]
-    fn overwrite(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) -> bool {
+    fn overwrite(&mut self, key: &str, push: impl FnOnce(&mut Self)) -> bool {
         let mut at = head::LEN + self.name_len;
         while let Some(entry) = Entry::read(&self.bytes[..self.len], at) {
             if !entry.is_block() && &self.bytes[entry.key.clone()] == key.as_bytes() {
                 let end = self.len;
-                self.push_entry(key, value, limits);
+                push(self);
                 let replacement = self.bytes[end..self.len].to_vec();
                 self.len = end;
                 if end + replacement.len() > MAX_AREA_BYTES {
@@ -633,15 +677,11 @@ fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
 /// Mixes the length with the first and the last byte: enough to tell most keys of a span apart.
 #[inline]
 fn fingerprint_of(key: &str) -> u8 {
-    match key.as_bytes() {
-        [] => 0,
-        [first, .., last] => first
-            .wrapping_mul(31)
-            .wrapping_add(*last)
-            .wrapping_mul(31)
-            .wrapping_add(key.len() as u8),
-        [only] => only.wrapping_mul(31),
-    }
+    let bytes = key.as_bytes();
+    let (first, last) = (bytes.first().copied().unwrap_or(0), bytes.last().copied().unwrap_or(0));
+    let mixed =
+        first.wrapping_mul(31).wrapping_add(last).wrapping_mul(31).wrapping_add(key.len() as u8);
+    if mixed == NO_FINGERPRINT { 1 } else { mixed }
 }
 
 fn truncated_to_bytes(text: &str, max_bytes: usize) -> &str {
@@ -657,6 +697,9 @@ fn saturating_u16(count: usize) -> u16 {
 }
 
 const N_FINGERPRINTS: usize = 16;
+
+/// Stands where no key is yet.
+const NO_FINGERPRINT: u8 = 0;
 
 /// OpenTelemetry's default for how deep arrays and maps may nest.
 const MAX_DEPTH: usize = 64;

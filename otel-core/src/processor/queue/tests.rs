@@ -62,7 +62,7 @@ fn the_worker_is_called_once_for_many_records() {
     let queue = unlimited();
     let name = "n".repeat(1000);
     let n_calls = (0..1000).filter(|_| push_named(&queue, &name) == Push::QueuedMany).count();
-    assert!((5..=30).contains(&n_calls), "{n_calls} calls for about a megabyte");
+    assert!((2..=30).contains(&n_calls), "{n_calls} calls for about a megabyte");
     assert_eq!(drained_names(&queue).len(), 1000);
 }
 
@@ -74,13 +74,13 @@ fn a_ring_grows_while_there_is_room_and_then_records_overflow_and_then_they_are_
     let record_bytes = (80 + 1000_usize).next_multiple_of(8);
     let n_kept = (0..2_000).filter(|_| push_named(&queue, &name) != Push::Full).count();
     assert!(n_kept * record_bytes <= max_bytes, "{n_kept} records kept");
-    assert!(n_kept * record_bytes > max_bytes * 9 / 10, "{n_kept} records kept");
+    assert!(n_kept * record_bytes > max_bytes * 8 / 10, "{n_kept} records kept");
     let counts = queue.counts();
     assert_eq!((counts.pushed_spans, counts.full_spans), (2_000, 2_000 - n_kept as u64));
     assert_eq!(drained_names(&queue).len(), n_kept);
     assert_eq!(
         queue.shared.free_bytes.load(Ordering::Relaxed),
-        max_bytes - (512 << 10),
+        max_bytes - (256 << 10),
         "one ring is left"
     );
     assert_eq!(queue.counts().pushed_spans, 2_000, "draining changes no count");
@@ -192,4 +192,29 @@ fn many_threads_lose_and_double_nothing_while_the_worker_drains() {
     assert_eq!((names.len(), distinct.len()), (N_THREADS * N_RECORDS, N_THREADS * N_RECORDS));
     let counts = queue.counts();
     assert_eq!(counts.pushed_spans - counts.full_spans, names.len() as u64);
+}
+
+#[test]
+fn rings_of_many_idle_threads_leave_room_for_others() {
+    let queue = Arc::new(SpanQueue::new(1 << 20, usize::MAX));
+    let (done, release) = (Arc::new(Barrier::new(31)), Arc::new(Barrier::new(31)));
+    let threads: [_; 30] = std::array::from_fn(|thread| {
+        let (queue, done, release) = (Arc::clone(&queue), Arc::clone(&done), Arc::clone(&release));
+        std::thread::spawn(move || {
+            assert_ne!(push_named(&queue, &thread.to_string()), Push::Full);
+            done.wait();
+            release.wait();
+        })
+    });
+    done.wait();
+    for number in 0..1_000 {
+        assert_ne!(
+            push_named(&queue, "from a thread without a ring"),
+            Push::Full,
+            "record {number}"
+        );
+    }
+    assert_eq!(drained_names(&queue).len(), 1_030);
+    release.wait();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
