@@ -42,9 +42,12 @@ pub fn follows_from<'a>(cause: &(impl HasContext + ?Sized)) -> StartSpanOptions<
 #[derive(Clone, Debug, Default)]
 pub struct StartSpanOptions<'a> {
     first_reference: Option<Reference>,
-    more_references: Vec<Reference>,
-    first_tags: [Option<Tag<'a>>; 4],
-    more_tags: Vec<Tag<'a>>,
+    #[expect(
+        clippy::box_collection,
+        reason = "nearly always absent: one pointer to write and to drop"
+    )]
+    more_references: Option<Box<Vec<Reference>>>,
+    tags: Option<Tags<'a>>,
     pub(crate) start_time: Option<SystemTime>,
     pub(crate) ignores_active_span: bool,
 }
@@ -58,9 +61,8 @@ impl<'a> StartSpanOptions<'a> {
     pub const fn new() -> Self {
         Self {
             first_reference: None,
-            more_references: Vec::new(),
-            first_tags: [const { None }; 4],
-            more_tags: Vec::new(),
+            more_references: None,
+            tags: None,
             start_time: None,
             ignores_active_span: false,
         }
@@ -90,7 +92,7 @@ impl<'a> StartSpanOptions<'a> {
             if self.first_reference.is_none() {
                 self.first_reference = Some(reference);
             } else {
-                self.more_references.push(reference);
+                self.more_references.get_or_insert_default().push(reference);
             }
         }
         self
@@ -129,14 +131,14 @@ impl<'a> StartSpanOptions<'a> {
 
     #[inline]
     pub(crate) fn has_no_tags(&self) -> bool {
-        self.first_tags[0].is_none()
+        self.tags.is_none()
     }
 
     /// Tells whether there are no tags, and at most one reference, which is a `ChildOf`.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.has_no_tags()
-            && self.more_references.is_empty()
+            && self.more_references.is_none()
             && self
                 .first_reference
                 .as_ref()
@@ -146,7 +148,7 @@ impl<'a> StartSpanOptions<'a> {
     /// Returns the explicit parent.
     #[inline]
     pub(crate) fn parent(&self) -> Option<&SpanContext> {
-        if self.more_references.is_empty() {
+        if self.more_references.is_none() {
             return self.first_reference.as_ref().map(|reference| &reference.context);
         }
         self.parent_of_many()
@@ -162,12 +164,12 @@ impl<'a> StartSpanOptions<'a> {
 
     #[inline]
     pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.first_reference.iter().chain(&self.more_references)
+        self.first_reference.iter().chain(self.more_references.iter().flat_map(|more| more.iter()))
     }
 
     #[inline]
     pub(crate) fn has_many_references(&self) -> bool {
-        !self.more_references.is_empty()
+        self.more_references.is_some()
     }
 
     #[inline]
@@ -175,11 +177,10 @@ impl<'a> StartSpanOptions<'a> {
     where
         'a: 's,
     {
-        self.first_tags
-            .iter()
-            .map_while(Option::as_ref)
-            .chain(&self.more_tags)
-            .map(|(key, value)| (*key, value))
+        let tags = self.tags.as_ref();
+        let first = tags.into_iter().flat_map(|tags| tags.first.iter().map_while(Option::as_ref));
+        let more = tags.into_iter().flat_map(|tags| &tags.more);
+        first.chain(more).map(|(key, value)| (*key, value))
     }
 
     #[inline]
@@ -187,11 +188,19 @@ impl<'a> StartSpanOptions<'a> {
         if value.is_none() {
             return;
         }
-        match self.first_tags.iter_mut().find(|slot| slot.is_none()) {
+        let tags = self.tags.get_or_insert_with(Tags::default);
+        match tags.first.iter_mut().find(|slot| slot.is_none()) {
             Some(slot) => *slot = Some((key, value)),
-            None => self.more_tags.push((key, value)),
+            None => tags.more.push((key, value)),
         }
     }
+}
+
+/// Tags, of which there are some. The first four take no heap.
+#[derive(Clone, Debug, Default)]
+struct Tags<'a> {
+    first: [Option<Tag<'a>>; 4],
+    more: Vec<Tag<'a>>,
 }
 
 type Tag<'a> = (&'a str, Value<'a>);

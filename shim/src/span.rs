@@ -9,7 +9,7 @@ use opentracing_api::backend::SpanBackend;
 use opentracing_api::{SpanContext, Value};
 use otel_core::{RecordingSpan, diagnostics};
 
-use crate::convert::{Semantics, Tag, core_ids, write_log, write_tag};
+use crate::convert::{Semantics, SpecialTag, Tag, core_ids, write_log, write_tag};
 
 /// What an OpenTracing span writes to: the core's slot, in a box that goes back to the thread's pool.
 pub(crate) struct SpanShim {
@@ -55,7 +55,10 @@ impl SpanBackend for SpanShim {
 
     #[inline]
     fn set_str_tag(&mut self, context: &mut SpanContext, key: &str, value: &str) {
-        self.write_tag(context, key, Tag::Str(value));
+        match SpecialTag::of(key) {
+            None => self.recording.set_str(key, value),
+            Some(_) => self.write_tag(context, key, Tag::Str(value)),
+        }
     }
 
     #[inline]
@@ -65,7 +68,10 @@ impl SpanBackend for SpanShim {
 
     #[inline]
     fn set_i64_tag(&mut self, context: &mut SpanContext, key: &str, value: i64) {
-        self.write_tag(context, key, Tag::I64(value));
+        match SpecialTag::of(key) {
+            None => self.recording.set_i64(key, value),
+            Some(_) => self.write_tag(context, key, Tag::I64(value)),
+        }
     }
 
     fn set_u64_tag(&mut self, context: &mut SpanContext, key: &str, value: u64) {

@@ -154,6 +154,18 @@ impl SpanBuf {
         }
     }
 
+    /// Sets an attribute to a text, as [`set_attribute`](Self::set_attribute) does.
+    #[inline]
+    pub fn set_str(&mut self, key: &str, text: &str, limits: &SpanLimits) {
+        self.set_scalar(kind::STR, key, limits.cut_text(text).as_bytes(), limits);
+    }
+
+    /// Sets an attribute to a whole number, as [`set_attribute`](Self::set_attribute) does.
+    #[inline]
+    pub fn set_i64(&mut self, key: &str, number: i64, limits: &SpanLimits) {
+        self.set_scalar(kind::I64, key, &number.to_le_bytes(), limits);
+    }
+
     /// Sets an attribute whose value is in its final form. Out of line, once for all types: a caller that knows the type
     /// calls this directly.
     fn set_scalar(&mut self, kind: u8, key: &str, value: &[u8], limits: &SpanLimits) {
@@ -649,24 +661,7 @@ fn push_owned(bytes: &mut Vec<u8>, key: &str, value: &OwnedValue, depth: usize) 
 /// than a call that finds out how to copy.
 #[inline]
 fn copy(to: &mut [u8], from: &[u8]) {
-    match from.len() {
-        16..=32 => copy_ends::<16>(to, from),
-        8..=15 => copy_ends::<8>(to, from),
-        4..=7 => copy_ends::<4>(to, from),
-        _ => to.copy_from_slice(from),
-    }
-}
-
-#[inline]
-fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
-    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
-        if let Some(place) = to.first_chunk_mut::<N>() {
-            *place = *first;
-        }
-        if let Some(place) = to.last_chunk_mut::<N>() {
-            *place = *last;
-        }
-    }
+    to.copy_from_slice(from);
 }
 
 #[inline]

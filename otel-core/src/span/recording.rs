@@ -109,6 +109,20 @@ impl RecordingSpan {
         self.buf.set_attribute(key, value.into(), &provider.limits);
     }
 
+    /// Sets an attribute to a text, as [`set_attribute`](Self::set_attribute) does, for whoever knows the type.
+    #[inline]
+    pub fn set_str(&mut self, key: &str, text: &str) {
+        let Some(provider) = self.tracer.provider() else { return };
+        self.buf.set_str(key, text, &provider.limits);
+    }
+
+    /// Sets an attribute to a whole number, as [`set_attribute`](Self::set_attribute) does, for whoever knows the type.
+    #[inline]
+    pub fn set_i64(&mut self, key: &str, number: i64) {
+        let Some(provider) = self.tracer.provider() else { return };
+        self.buf.set_i64(key, number, &provider.limits);
+    }
+
     /// Adds an event; with no time given it happened now.
     #[inline]
     pub fn add_event(

@@ -40,7 +40,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::peers::{ENTRIES, Entry};
 use crate::report::Results;
@@ -218,14 +218,29 @@ fn machine() -> String {
     let date = Command::new("date").args(["-u", "+%F %T UTC"]).output();
     let date = date.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     format!(
-        "{}. CPU: {model}, {n_cpus} CPUs; Linux {}, clock source {}; {}, profile {}; load {}.\n",
+        "{}. CPU: {model}, {n_cpus} CPUs; Linux {}, clock source {}; {}, profile {}; load {}. \
+         A read of `SystemTime` takes {:.1} ns, of `Instant` {:.1} ns.\n",
         date.unwrap_or_default(),
         read("/proc/sys/kernel/osrelease"),
         read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         env!("PEERS_RUSTC"),
         env!("PEERS_PROFILE"),
         read("/proc/loadavg"),
+        nanos_of(SystemTime::now),
+        nanos_of(Instant::now),
     )
+}
+
+/// Returns how long a call takes, in nanoseconds: the least of some attempts.
+fn nanos_of<T>(call: impl Fn() -> T) -> f64 {
+    let attempt = || {
+        let start = Instant::now();
+        for _ in 0..N_CALLS {
+            std::hint::black_box(call());
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(N_CALLS)
+    };
+    (0..20).map(|_| attempt()).fold(f64::INFINITY, f64::min)
 }
 
 fn read(path: &str) -> String {
@@ -234,5 +249,7 @@ fn read(path: &str) -> String {
 
 /// No run takes a tenth of it on a quiet machine.
 const MAX_RUN: Duration = Duration::from_secs(120);
+
+const N_CALLS: u32 = 10_000;
 
 const USAGE: &str = "[--quick | --full | --check] [--peers a,b] [--workloads w1,w2] [--json FILE]";
