@@ -150,7 +150,8 @@ impl Span {
     }
 
     /// Ends the span now.
-    #[inline]
+    // Out of line, so that the span is handed over where it stands: inlined it is copied first.
+    #[inline(never)]
     pub fn finish(mut self) {
         if let Some(backend) = self.backend.take() {
             backend.finish(&self.context, None);

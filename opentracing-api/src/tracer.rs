@@ -246,7 +246,7 @@ impl Tracer {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn start(&self, operation_name: &str, options: &StartSpanOptions<'_>) -> Span {
         // Filled in by address: a move of a span whose ids have just been written costs about 3 ns,
         // since the processor does not forward two narrow writes to one wide read.

@@ -364,3 +364,33 @@ const JSON_FIELDS: &[(&str, &str, Statistic)] = &[
     ("counted_drops", "counted_drops", median),
     ("rss_mib", "rss_mib", median),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_middle_two() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0]), Some(3.0));
+        assert_eq!(median(&[1.0, 2.0, 4.0, 8.0]), Some(3.0));
+    }
+
+    #[test]
+    fn numbers_have_about_three_digits() {
+        for (value, expected) in
+            [(0.0, "0"), (0.1234, "0.123"), (9.876, "9.88"), (65.04, "65.0"), (1234.5, "1234")]
+        {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_record_has_null_where_nothing_was_measured() {
+        let mut results = Results::default();
+        results.add(&ENTRIES[0], Workload::W2, Figures::parse("caller_ns 7.5\nsent 10\n"));
+        let json = results.json();
+        assert!(json.contains("\"caller_ns_median\":7.500"), "{json}");
+        assert!(json.contains("\"delivered\":null"), "{json}");
+    }
+}

@@ -256,3 +256,24 @@ const PROTOCOL_ID: u8 = 0x82;
 const STOP: u8 = 0;
 const LIST: u8 = 9;
 const STRUCT: u8 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_counted_behind_a_process_with_tags() {
+        let head =
+            b"\x82\x81\0\x09emitBatch\x1C\x1C\x18\x03svc\x19\x1C\x18\x01k\x15\x06\x46\x02\0\0";
+        for (list, expected) in [
+            (&b"\x19\x2C"[..], Some(2)),
+            (b"\x19\xFC\x90\x03", Some(400)),
+            (b"\x19\xFC\x90\x83\0", Some(400)), // padded
+            (b"\x29\x2C", None),                // not field 2
+            (b"", None),
+        ] {
+            assert_eq!(count_spans(&[head, list].concat()), expected, "{list:x?}");
+        }
+        assert_eq!(count_spans(b"\x80\x01"), None);
+    }
+}

@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::workload::Peer;
 
-mod fastrace;
+mod ours_opentracing;
+mod ours_core;
 mod floor;
+mod rustracing;
 mod otel23;
 mod otel33;
-mod ours_core;
-mod ours_opentracing;
-mod rustracing;
+mod fastrace;
 
 /// What a peer is set up with.
 #[derive(Clone, Copy, Debug)]
