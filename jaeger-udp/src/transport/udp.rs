@@ -1,6 +1,7 @@
 //! UDP to an agent: one connected socket, and every address that the agent's name has.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use super::receiver_drops::ReceiverDrops;
 use super::{Resolve, Transport};
 use crate::error::SendError;
 
-/// Sends datagrams to one of an agent's addresses, and goes on to the next where one refuses.
+/// Sends datagrams to one of an agent's addresses, and goes on to the next where one refuses. What the first datagram of
+/// an address is refused, the next address is given.
 ///
 /// Nothing is resolved or opened before the first datagram: an agent that is absent at the start is no error.
 #[derive(Debug)]
@@ -29,6 +31,10 @@ pub(crate) struct UdpTransport {
     /// All addresses were tried since they were resolved.
     wants_resolving: bool,
     resolve_error: Option<io::Error>,
+    /// The first datagram that the current address was given, until it is known that the address does not refuse: the
+    /// next address gets it otherwise. Empty where the address is proven, or is the only one.
+    first_datagram: Vec<u8>,
+    is_proven: bool,
     intervals: Intervals,
     receiver_drops: ReceiverDrops,
 }
@@ -67,6 +73,8 @@ impl UdpTransport {
             resolved_at: None,
             wants_resolving: false,
             resolve_error: None,
+            first_datagram: Vec::new(),
+            is_proven: false,
             intervals: Intervals::default(),
             receiver_drops: ReceiverDrops::default(),
         }
@@ -169,7 +177,40 @@ impl UdpTransport {
         }
         if self.addresses.len() > 1 {
             self.socket = None;
+            self.is_proven = false;
         }
+    }
+
+    /// Remembers what an address is given first; one that has taken two without a word is proven.
+    fn note_sent(&mut self, datagram: &[u8]) {
+        if self.is_proven || self.addresses.len() == 1 {
+            return;
+        }
+        self.is_proven = !self.first_datagram.is_empty();
+        self.first_datagram.clear();
+        if !self.is_proven {
+            self.first_datagram.extend_from_slice(datagram);
+        }
+    }
+
+    /// Turns to the next address, after a refusal; tells whether one of those that are left took what was refused.
+    fn go_on_with_refused(&mut self) -> bool {
+        self.go_on();
+        let datagram = mem::take(&mut self.first_datagram);
+        if datagram.is_empty() {
+            return false;
+        }
+        for _ in 1..self.addresses.len() {
+            let Ok(socket) = self.connected() else { return false };
+            // On this machine a refusal is known at once; elsewhere it comes later, and finds the datagram still here.
+            let is_taken = send_patiently(socket, &datagram).is_ok() && !is_refused(socket);
+            if is_taken {
+                self.first_datagram = datagram;
+                return true;
+            }
+            self.go_on();
+        }
+        false
     }
 }
 
@@ -177,12 +218,17 @@ impl Transport for UdpTransport {
     fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
         self.resolve_if_due();
         let mut last_error = None;
-        for _ in 0..self.addresses.len().max(1) {
+        // Once more than there are addresses: a refusal of the datagram before may come first.
+        for _ in 0..=self.addresses.len() {
             match send_patiently(self.connected()?, datagram) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.note_sent(datagram);
+                    return Ok(());
+                }
                 Err(error) if is_refusal(&error) => {
-                    self.go_on();
-                    return Err(SendError::Refused(error));
+                    if !self.go_on_with_refused() {
+                        return Err(SendError::Refused(error));
+                    }
                 }
                 Err(error) if error.raw_os_error() == Some(EMSGSIZE) => {
                     return Err(SendError::TooLong(error));
@@ -200,8 +246,7 @@ impl Transport for UdpTransport {
     fn confirm(&mut self) -> Result<(), SendError> {
         self.look_at_receiver();
         match self.socket.as_ref().map(Socket::take_error) {
-            Some(Ok(Some(error))) if is_refusal(&error) => {
-                self.go_on();
+            Some(Ok(Some(error))) if is_refusal(&error) && !self.go_on_with_refused() => {
                 Err(SendError::Refused(error))
             }
             _ => Ok(()),
@@ -214,6 +259,7 @@ impl Transport for UdpTransport {
 
     fn start_afresh(&mut self) {
         self.socket = None;
+        self.first_datagram.clear();
     }
 }
 
@@ -247,6 +293,11 @@ fn send_patiently(socket: &Socket, datagram: &[u8]) -> io::Result<()> {
         }
     }
     socket.send(datagram).map(drop)
+}
+
+/// Tells whether the last datagram is known to be refused by now.
+fn is_refused(socket: &Socket) -> bool {
+    matches!(socket.take_error(), Ok(Some(error)) if is_refusal(&error))
 }
 
 fn is_refusal(error: &io::Error) -> bool {
