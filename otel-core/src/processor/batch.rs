@@ -257,9 +257,10 @@ pub struct BatchProcessorBuilder {
 impl BatchProcessorBuilder {
     /// Sets how often the worker exports without being asked.
     ///
-    /// Default: 1 second (`OTEL_BSP_SCHEDULE_DELAY`'s own default is 5). Zero counts as one millisecond.
+    /// Default: 1 second (`OTEL_BSP_SCHEDULE_DELAY`'s own default is 5). From a millisecond to a day; what is outside counts
+    /// as the nearer of the two.
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval.max(Duration::from_millis(1));
+        self.interval = interval.clamp(LEAST_INTERVAL, LONGEST_INTERVAL);
         self
     }
 
@@ -452,6 +453,8 @@ fn report_end(result: thread::Result<Result<(), crate::exporter::ExportError>>) 
 /// Soon, since a clock that was not measured yet is slow to read.
 const FIRST_REANCHOR: Duration = Duration::from_millis(5);
 const REANCHOR_INTERVAL: Duration = Duration::from_secs(1);
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_QUEUE_BYTES: usize = 16 << 20;
 

@@ -234,3 +234,15 @@ fn spans_from_many_threads_are_exported_once_each_while_others_flush() {
     let ids: std::collections::HashSet<_> = spans.iter().map(|span| span.span_id).collect();
     assert_eq!((spans.len(), ids.len()), (8_000, 8_000));
 }
+
+#[test]
+fn an_interval_and_a_timeout_without_end_do_no_harm() {
+    let exporter = InMemoryExporter::new();
+    let processor = BatchProcessor::builder(exporter).interval(Duration::MAX).build();
+    let provider = provider_of(processor);
+    end_spans(&provider, 1);
+    assert_eq!(provider.flush(Duration::MAX).unwrap(), Flushed::new(1, 0));
+    end_spans(&provider, 1);
+    assert!(matches!(provider.flush(Duration::ZERO), Ok(_) | Err(FlushError::TimedOut { .. })));
+    assert_eq!(provider.close(Duration::MAX).unwrap(), Flushed::new(2, 0));
+}
