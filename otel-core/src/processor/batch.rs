@@ -371,10 +371,9 @@ impl Worker {
         self.pipeline.scopes.copy_into(&mut self.scopes);
         self.exporter.note_queue_drops(self.shared.queue.counts().full_spans);
         let Self { shared, pipeline, scopes, exporter, counts, .. } = self;
-        shared.queue.drain(|records| {
+        shared.queue.drain(|records, n_spans| {
             // A scope is in the list before the first span that names it ends.
             pipeline.scopes.copy_into(scopes);
-            let n_spans = SpanView::all_in(records, &[]).count();
             let batch = SpanBatch::new(pipeline.resource(), scopes, records, n_spans);
             counts.taken_spans += n_spans as u64;
             if !export_guarded(exporter.as_mut(), &batch) {

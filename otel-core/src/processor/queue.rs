@@ -47,6 +47,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Overflow {
     records: Vec<u8>,
+    n_records: usize,
 }
 
 /// How many records went into rings and the overflow.
@@ -123,9 +124,9 @@ impl SpanQueue {
             .unwrap_or_else(|_| shared.push_overflow(record))
     }
 
-    /// Hands what is queued at this moment to `visit`, in runs of records that stand one after another. Records that are
-    /// pushed meanwhile stay for the next time.
-    pub(crate) fn drain(&self, mut visit: impl FnMut(&[u8])) {
+    /// Hands what is queued at this moment to `visit`, in runs of records that stand one after another, each with their
+    /// number. Records that are pushed meanwhile stay for the next time.
+    pub(crate) fn drain(&self, mut visit: impl FnMut(&[u8], usize)) {
         let shared = &*self.shared;
         let mut consumers = self.consumers.lock();
         consumers.append(&mut shared.inbox.lock());
@@ -138,9 +139,9 @@ impl SpanQueue {
             }
             !is_over
         });
-        let records = std::mem::take(&mut shared.overflow.lock().records);
-        if !records.is_empty() {
-            visit(&records);
+        let Overflow { records, n_records } = std::mem::take(&mut *shared.overflow.lock());
+        if n_records > 0 {
+            visit(&records, n_records);
             shared.free_bytes.fetch_add(records.len(), Ordering::Relaxed);
         }
     }
@@ -194,6 +195,7 @@ impl Shared {
         }
         let mut overflow = self.overflow.lock();
         overflow.records.extend_from_slice(record);
+        overflow.n_records += 1;
         // Counted under the lock, so that no span is taken out that had not gone in.
         self.pushed.lock().others += 1;
         let is_many = overflow.records.len() >= NOTICE_BYTES;
