@@ -20,6 +20,12 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// Returns the nanoseconds from one reading to a later one.
     fn nanos_between(&self, start: u64, end: u64) -> u64;
 
+    /// Turns the readings at the start and at the end of a span into its start, in nanoseconds since the Unix epoch, and its
+    /// duration in nanoseconds: the two conversions above, for a clock that does them better together.
+    fn span_times(&self, start: u64, end: u64) -> (u64, u64) {
+        (self.unix_nanos(start), self.nanos_between(start, end))
+    }
+
     /// Ties readings to the wall clock anew. The batch processor's worker calls this once in an interval, so a wall
     /// clock that is set right moves the spans that start afterwards, and never the duration of one.
     fn reanchor(&self) {}
@@ -105,6 +111,14 @@ impl Clock for ProviderClock {
         match self {
             Self::System(clock) => clock.nanos_between(start, end),
             Self::Other(clock) => clock.nanos_between(start, end),
+        }
+    }
+
+    #[inline]
+    fn span_times(&self, start: u64, end: u64) -> (u64, u64) {
+        match self {
+            Self::System(clock) => clock.span_times(start, end),
+            Self::Other(clock) => clock.span_times(start, end),
         }
     }
 

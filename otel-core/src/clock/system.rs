@@ -29,6 +29,17 @@ struct Anchor {
     speed: u64,
 }
 
+impl Anchor {
+    #[inline]
+    fn unix_nanos_of(&self, reading: u64, speed: u64) -> u64 {
+        if reading >= self.reading {
+            self.unix_nanos.saturating_add(scaled(reading - self.reading, speed))
+        } else {
+            self.unix_nanos.saturating_sub(scaled(self.reading - reading, speed))
+        }
+    }
+}
+
 impl SystemClock {
     /// Makes a clock that is anchored now.
     pub fn new() -> Self {
@@ -76,17 +87,19 @@ impl Clock for SystemClock {
     #[inline]
     fn unix_nanos(&self, reading: u64) -> u64 {
         let anchor = self.anchor.get();
-        let speed = self.speed_of(&anchor);
-        if reading >= anchor.reading {
-            anchor.unix_nanos.saturating_add(scaled(reading - anchor.reading, speed))
-        } else {
-            anchor.unix_nanos.saturating_sub(scaled(anchor.reading - reading, speed))
-        }
+        anchor.unix_nanos_of(reading, self.speed_of(&anchor))
     }
 
     #[inline]
     fn nanos_between(&self, start: u64, end: u64) -> u64 {
         scaled(end.saturating_sub(start), self.speed_of(&self.anchor.get()))
+    }
+
+    #[inline]
+    fn span_times(&self, start: u64, end: u64) -> (u64, u64) {
+        let anchor = self.anchor.get();
+        let speed = self.speed_of(&anchor);
+        (anchor.unix_nanos_of(start, speed), scaled(end.saturating_sub(start), speed))
     }
 
     fn reanchor(&self) {

@@ -226,10 +226,11 @@ impl RecordingSpan {
         let provider = tracer.provider();
         let clock = &provider.clock;
         let times = match (self.start_unix_nanos, time) {
-            (None, None) => SpanTimes {
-                start_unix_nanos: clock.unix_nanos(self.start_reading),
-                duration_nanos: clock.nanos_between(self.start_reading, clock.now()),
-            },
+            (None, None) => {
+                let (start_unix_nanos, duration_nanos) =
+                    clock.span_times(self.start_reading, clock.now());
+                SpanTimes { start_unix_nanos, duration_nanos }
+            }
             (start, end) => {
                 let start_unix_nanos =
                     start.unwrap_or_else(|| clock.unix_nanos(self.start_reading));
