@@ -191,7 +191,10 @@ impl TracerBackend for TracerShim {
         if request.parent().is_none() && request.has_no_tags() {
             return self.start_root(request, context);
         }
-        let followed = request.parent().filter(|_| request.is_plain_child());
+        // Under OpenTelemetry's rules an explicit parent is a link as well.
+        let is_plain = request.is_plain_child()
+            && (self.semantics == Semantics::Jaeger || request.references().next().is_none());
+        let followed = request.parent().filter(|_| is_plain);
         let Some(parent) = followed.filter(|parent| parent.is_valid() && !is_remote(parent)) else {
             return self.start_special(request, context);
         };

@@ -114,6 +114,29 @@ fn every_reference_becomes_a_link_in_order_with_its_type() {
 }
 
 #[test]
+fn a_lone_parent_becomes_a_link_too() {
+    let spans = spans_of(|tracer| {
+        let parent = tracer.start_span("parent");
+        tracer.start_span_with("child", child_of(&parent)).finish();
+        tracer.start_span_with("tagged", child_of(&parent).tag("key", 1)).finish();
+    });
+    for child in &spans[..2] {
+        assert_eq!(child.parent_span_id, spans[2].span_id);
+        assert_eq!(child.links.len(), 1, "{}", child.name);
+        assert_eq!(child.links[0].attributes[0].value, "child_of");
+    }
+}
+
+#[test]
+fn under_jaegers_rules_a_lone_parent_is_no_link() {
+    let (tracer, exporter) = tracer(Semantics::Jaeger);
+    let parent = tracer.start_span("parent");
+    tracer.start_span_with("child", child_of(&parent)).finish();
+    tracer.start_span_with("tagged", child_of(&parent).tag("key", 1)).finish();
+    assert!(exporter.finished_spans().iter().all(|span| span.links.is_empty()));
+}
+
+#[test]
 fn an_active_span_is_a_parent_and_no_link() {
     let spans = spans_of(|tracer| {
         let scope = tracer.start_active_span("outer");

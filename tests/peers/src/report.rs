@@ -74,11 +74,12 @@ impl Results {
                 self.show(self.w4_over_w1(name)),
                 self.show(self.median(name, Workload::Alloc, "allocs_caller")),
                 self.show(self.median(name, Workload::Alloc, "allocs_all")),
+                self.spread(name, Workload::W1, "hop_ns"),
             ]);
         }
         table(
             "Caller: CPU ns per span, min / median",
-            "peer | W1 sampled | W1 wall | W2 unsampled | W4, two callers | W4 ÷ W1 | allocations caller | allocations all",
+            "peer | W1 sampled | W1 wall | W2 unsampled | W4, two callers | W4 ÷ W1 | allocations caller | allocations all | CPU to CPU",
             &rows,
         )
     }

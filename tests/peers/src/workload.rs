@@ -5,6 +5,7 @@ use std::fmt;
 use std::hint::black_box;
 use std::io;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -116,6 +117,11 @@ impl Workload {
         }
     }
 
+    /// Tells whether the figures depend on how far the CPUs are from each other: where a caller and a worker share memory.
+    pub fn is_shared(self) -> bool {
+        !matches!(self, Self::W2 | Self::Alloc)
+    }
+
     /// Returns how many traces a run makes.
     pub fn traces(self) -> u64 {
         match self {
@@ -165,6 +171,7 @@ impl fmt::Display for Figures {
 /// Where the sink cannot be started.
 pub fn run(entry: &Entry, workload: Workload, n_traces: u64) -> io::Result<Figures> {
     let is_pinned = workload != Workload::W4;
+    let hop_nanos = hop_nanos();
     let sink = Sink::start(is_pinned)?;
     if is_pinned {
         // What the peer starts stays there; the caller goes on on the other CPU.
@@ -179,15 +186,57 @@ pub fn run(entry: &Entry, workload: Workload, n_traces: u64) -> io::Result<Figur
     bench.separate();
     if workload == Workload::W2 {
         bench.emit(WARM_UP_TRACES);
-        return Ok(bench.unsampled(n_traces));
+    } else {
+        bench.paced(WARM_UP_TRACES);
     }
-    bench.paced(WARM_UP_TRACES);
+    // Some threads start with the first spans.
     bench.separate();
-    Ok(match workload {
+    let mut figures = match workload {
         Workload::W1 => bench.sampled(n_traces),
+        Workload::W2 => bench.unsampled(n_traces),
         Workload::W4 => bench.two_callers(n_traces),
         Workload::Alloc => bench.allocations(n_traces),
-        _ => bench.burst(n_traces),
+        Workload::Burst | Workload::BurstDefault => bench.burst(n_traces),
+    };
+    // The longer one of before and after: the CPUs may have moved apart meanwhile.
+    if let Some(nanos) = hop_nanos.zip(self::hop_nanos()).map(|(before, after)| before.max(after)) {
+        figures.set("hop_ns", nanos);
+    }
+    Ok(figures)
+}
+
+/// Returns how long a cache line takes from one CPU to the other, in nanoseconds; `None` where there is only one.
+///
+/// In a virtual machine the two CPUs are neighbours at one moment and far apart at another, which nothing else tells, and
+/// then all that a caller and a worker share costs several times as much.
+pub fn hop_nanos() -> Option<f64> {
+    if thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return None;
+    }
+    let turn = AtomicU64::new(0);
+    // Each side adds one when it is its turn.
+    let play = |cpu: usize, is_first: bool| {
+        os::pin(0, cpu);
+        let mut least = f64::INFINITY;
+        for round in 0..HOP_ROUNDS {
+            let start = Instant::now();
+            for number in round * HOPS..(round + 1) * HOPS {
+                if (number % 2 == 0) == is_first {
+                    while turn.load(Ordering::Acquire) != number {
+                        std::hint::spin_loop();
+                    }
+                    turn.store(number + 1, Ordering::Release);
+                }
+            }
+            least = least.min(start.elapsed().as_nanos() as f64 / HOPS as f64);
+        }
+        least
+    };
+    // Two threads of their own, so that nobody stays pinned.
+    thread::scope(|scope| {
+        let other = scope.spawn(|| play(1, false));
+        let least = scope.spawn(|| play(0, true)).join().ok();
+        other.join().ok().and(least)
     })
 }
 
@@ -447,5 +496,7 @@ const LATE_TRACES: u64 = 60;
 const BURST_QUEUE_BYTES: usize = 64 << 20;
 /// What fill is measured against: the agent's own limit.
 const MAX_PACKET_BYTES: f64 = 65_000.0;
+const HOP_ROUNDS: u64 = 20;
+const HOPS: u64 = 500;
 const POLL_INTERVAL: Duration = Duration::from_micros(100);
 const PATIENCE: Duration = Duration::from_secs(1);
