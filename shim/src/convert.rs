@@ -260,7 +260,7 @@ pub(crate) fn write_log(
         let name = fields.iter().find_map(event_name).cloned().unwrap_or(Cow::Borrowed(UNNAMED));
         write_named_log(span, semantics, time, &name, &mut fields.into_iter());
     } else {
-        let fields = OnceFields::new(&mut fields, false);
+        let fields = OnceFields::new(&mut fields, Event::Unnamed);
         span.add_event(UNNAMED, time, &fields);
         if let Some(name) = fields.late_name.into_inner() {
             span.set_last_event_name(&name);
@@ -276,8 +276,9 @@ fn write_named_log<'f, 'v>(
     fields: &mut impl Iterator<Item = (Cow<'f, str>, Value<'v>)>,
 ) {
     let is_exception = name == "error" && semantics == Semantics::OpenTelemetry;
-    let name = if is_exception { "exception" } else { name };
-    span.add_event(name, time, &OnceFields::new(fields, is_exception));
+    let (name, event) =
+        if is_exception { ("exception", Event::Exception) } else { (name, Event::Named) };
+    span.add_event(name, time, &OnceFields::new(fields, event));
 }
 
 /// Returns the name of the event, if that is what the field says.
@@ -294,15 +295,25 @@ const UNNAMED: &str = "log";
 /// Fields that are read once, as the core writes them.
 struct OnceFields<'i, I> {
     fields: RefCell<&'i mut I>,
-    /// The keys get the names that OpenTelemetry has for those of an exception.
-    is_exception: bool,
-    /// The event's name, where it was not the first field.
+    event: Event,
+    /// The name of an event that has none yet, if a field tells it.
     late_name: RefCell<Option<String>>,
 }
 
+/// What is known of the event before its fields are read.
+#[derive(Clone, Copy, PartialEq)]
+enum Event {
+    /// Its name.
+    Named,
+    /// Its name, and that the keys get the names which OpenTelemetry has for those of an exception.
+    Exception,
+    /// Nothing.
+    Unnamed,
+}
+
 impl<'i, I> OnceFields<'i, I> {
-    fn new(fields: &'i mut I, is_exception: bool) -> Self {
-        Self { fields: RefCell::new(fields), is_exception, late_name: RefCell::new(None) }
+    fn new(fields: &'i mut I, event: Event) -> Self {
+        Self { fields: RefCell::new(fields), event, late_name: RefCell::new(None) }
     }
 }
 
@@ -311,12 +322,12 @@ impl<'f, 'v, I: Iterator<Item = (Cow<'f, str>, Value<'v>)>> AttributeSource for 
         let Ok(mut fields) = self.fields.try_borrow_mut() else { return };
         let mut text = String::new();
         for field in &mut **fields {
-            if let Some(name) = event_name(&field) {
+            if let Some(name) = event_name(&field).filter(|_| self.event == Event::Unnamed) {
                 self.late_name.borrow_mut().get_or_insert_with(|| name.to_string());
             }
             let (key, value) = &field;
             let Some(value) = Tag::of(value, &mut text) else { continue };
-            let key = if self.is_exception { exception_key(key) } else { key };
+            let key = if self.event == Event::Exception { exception_key(key) } else { key };
             value.with_core(|value| visit(key, value));
         }
     }

@@ -1,0 +1,154 @@
+//! Spans in the steady state allocate nothing: neither on the caller's thread nor on the worker's.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use integration_tests::Receiver;
+use opentracing_api::{Extract, Inject, SpanContext, TextMapReader, TextMapWriter, Tracer};
+use opentracing_api::{child_of, fields};
+use opentracing_shim::jaeger::{Config, Sampler};
+
+/// The system's allocator, with a count of what it is asked for.
+struct Counting;
+
+static OF_ALL: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static OF_THREAD: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it is; the counts touch no memory that was asked for.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        OF_ALL.fetch_add(1, Ordering::Relaxed);
+        let _ = OF_THREAD.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The tests count what the whole process does, so they take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// How often memory was asked for while something ran: by this thread, and by all.
+fn allocations_of(work: impl FnOnce()) -> (u64, u64) {
+    let (of_thread, of_all) = (OF_THREAD.get(), OF_ALL.load(Ordering::Relaxed));
+    work();
+    (OF_THREAD.get() - of_thread, OF_ALL.load(Ordering::Relaxed) - of_all)
+}
+
+fn trace(tracer: &Tracer) {
+    let url = String::from("http://example.com/some/path");
+    let mut root = tracer.start_span("root");
+    root.set_tag("component", "test").set_tag("url", url.as_str()).set_tag("n", 7);
+    for n in 0..9 {
+        let mut child = tracer.start_span_with("child", child_of(&root));
+        child.set_tag("component", "test").set_tag("url", url.as_str()).set_tag("n", n);
+        if n == 4 {
+            child.log_kv(fields! { "event" => "hit", "n" => n });
+        }
+        child.finish();
+    }
+    root.finish();
+}
+
+#[test]
+fn a_sampled_span_allocates_nothing_anywhere() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // Nobody decodes here: a datagram that is refused costs the worker a log line, one that is taken nothing.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let config = Config::new("allocations").agent_host("127.0.0.1");
+    let port = socket.local_addr().unwrap().port();
+    let tracer = config.agent_port(port).flush_interval(Duration::from_secs(600)).build().unwrap();
+    let run = || {
+        for _ in 0..2_000 {
+            trace(&tracer);
+        }
+    };
+    for _ in 0..3 {
+        run();
+        tracer.flush(LONG).unwrap();
+    }
+    let n_spans = 20_000;
+    // The text that each trace makes for its tag is the test's own.
+    let of_test = 2_000;
+    let (of_thread, _) = allocations_of(run);
+    assert_eq!(of_thread - of_test, 0, "for {n_spans} spans");
+    tracer.flush(LONG).unwrap();
+    let (_, of_all) = allocations_of(|| {
+        run();
+        tracer.flush(LONG).unwrap();
+    });
+    assert!(of_all <= of_test + 50, "{} for {n_spans} spans", of_all - of_test);
+}
+
+#[test]
+fn an_unsampled_span_allocates_nothing_and_its_context_neither() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = Config::new("allocations").agent_host("127.0.0.1").sampler(Sampler::Const(false));
+    let tracer = config.flush_interval(Duration::from_secs(600)).build().unwrap();
+    let run = || {
+        let root = tracer.start_span("root");
+        for n in 0..1_000 {
+            let mut child = tracer.start_span_with("child", child_of(&root));
+            child.set_tag("n", n).log_event("event");
+            child.finish();
+        }
+    };
+    run();
+    assert_eq!(allocations_of(run).0, 0);
+}
+
+/// A carrier of one header, in a place of its own.
+#[derive(Default)]
+struct OneHeader {
+    value: String,
+}
+
+impl TextMapWriter for OneHeader {
+    fn set(&mut self, key: &str, value: &str) {
+        assert_eq!(key, "uber-trace-id");
+        self.value.clear();
+        self.value.push_str(value);
+    }
+}
+
+impl TextMapReader for OneHeader {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == "uber-trace-id").then_some(self.value.as_str())
+    }
+
+    fn for_each<'a>(&'a self, f: &mut dyn FnMut(&'a str, &'a str)) {
+        f("uber-trace-id", &self.value);
+    }
+}
+
+#[test]
+fn crossing_a_process_without_baggage_allocates_nothing() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let receiver = Receiver::start();
+    let config = Config::new("allocations").agent_host("127.0.0.1").agent_port(receiver.port());
+    let tracer = config.build().unwrap();
+    let context = SpanContext::new(1, 2, SpanContext::SAMPLED);
+    let mut carrier = OneHeader { value: String::with_capacity(100) };
+    let mut cross = || {
+        tracer.inject(&context, Inject::HttpHeaders(&mut carrier)).unwrap();
+        let extracted = tracer.extract(Extract::HttpHeaders(&carrier)).unwrap().unwrap();
+        assert_eq!(extracted.span_id(), 2);
+    };
+    cross();
+    assert_eq!(allocations_of(cross).0, 0);
+}
