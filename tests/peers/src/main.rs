@@ -268,7 +268,7 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("unknown CPU", |(_, model)| model);
-    let n_cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let n_cpus = os::n_cpus();
     let date = Command::new("date").args(["-u", "+%F %T UTC"]).output();
     let date = date.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     format!(

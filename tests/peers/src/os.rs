@@ -42,6 +42,13 @@ pub fn pin(thread_id: i32, cpu: usize) {
     unsafe { libc::sched_setaffinity(thread_id, size_of::<libc::cpu_set_t>(), &raw const set) };
 }
 
+/// Returns how many CPUs the machine has, whichever this thread is tied to.
+pub fn n_cpus() -> usize {
+    // SAFETY: the call has no preconditions.
+    let n_cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    usize::try_from(n_cpus).unwrap_or(1)
+}
+
 /// Returns the id by which the system knows the calling thread.
 pub fn thread_id() -> i32 {
     // SAFETY: the call has no preconditions.

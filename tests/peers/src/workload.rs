@@ -210,7 +210,7 @@ pub fn run(entry: &Entry, workload: Workload, n_traces: u64) -> io::Result<Figur
 /// In a virtual machine the two CPUs are neighbours at one moment and far apart at another, which nothing else tells, and
 /// then all that a caller and a worker share costs several times as much.
 pub fn hop_nanos() -> Option<f64> {
-    if thread::available_parallelism().map_or(1, usize::from) < 2 {
+    if os::n_cpus() < 2 {
         return None;
     }
     let turn = AtomicU64::new(0);
