@@ -228,7 +228,7 @@ fn measure(entry: &Entry, workload: Workload) -> io::Result<Figures> {
 /// Is the process that measures.
 fn run_one(peer: &str, workload: &str, n_traces: Option<&str>) -> Result<(), Box<dyn Error>> {
     let (entry, workload) = (find_entry(peer)?, find_workload(workload)?);
-    let n_traces = n_traces.map_or(Ok(workload.traces()), str::parse)?;
+    let n_traces = n_traces.map(str::parse).transpose()?;
     std::thread::spawn(|| {
         std::thread::sleep(MAX_RUN);
         eprintln!("a run took more than {MAX_RUN:?}");

@@ -164,14 +164,17 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Sets a peer up with a sink of its own and runs a workload of so many traces.
+/// Sets a peer up with a sink of its own and runs a workload, of its usual length or of so many traces.
 ///
 /// # Errors
 ///
 /// Where the sink cannot be started.
-pub fn run(entry: &Entry, workload: Workload, n_traces: u64) -> io::Result<Figures> {
+pub fn run(entry: &Entry, workload: Workload, n_traces: Option<u64>) -> io::Result<Figures> {
     let is_pinned = workload != Workload::W4;
-    let hop_nanos = hop_nanos();
+    // A run of another length is for a profiler, which has no use for threads that spin.
+    let is_usual = n_traces.is_none();
+    let n_traces = n_traces.unwrap_or(workload.traces());
+    let hop_before = is_usual.then(hop_nanos).flatten();
     let sink = Sink::start(is_pinned)?;
     if is_pinned {
         // What the peer starts stays there; the caller goes on on the other CPU.
@@ -199,7 +202,8 @@ pub fn run(entry: &Entry, workload: Workload, n_traces: u64) -> io::Result<Figur
         Workload::Burst | Workload::BurstDefault => bench.burst(n_traces),
     };
     // The longer one of before and after: the CPUs may have moved apart meanwhile.
-    if let Some(nanos) = hop_nanos.zip(self::hop_nanos()).map(|(before, after)| before.max(after)) {
+    if let Some(before) = hop_before {
+        let nanos = hop_nanos().map_or(before, |after| after.max(before));
         figures.set("hop_ns", nanos);
     }
     Ok(figures)
