@@ -4,6 +4,8 @@ use std::any::type_name;
 use std::error::Error;
 use std::fmt::{Display, Write};
 
+use crate::value::text_of;
+
 /// What is known about an error, formatted before any lock is taken.
 pub(crate) struct Failure {
     pub(crate) message: String,
@@ -28,14 +30,14 @@ impl Failure {
             cause = error.source();
         }
         Self {
-            message: error.to_string(),
+            message: text_of(error),
             kind: kind_of::<E>(),
             stack: (!stack.is_empty()).then_some(stack),
         }
     }
 
     pub(crate) fn of_display<E: Display + ?Sized>(error: &E) -> Self {
-        Self { message: error.to_string(), kind: kind_of::<E>(), stack: None }
+        Self { message: text_of(error), kind: kind_of::<E>(), stack: None }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::reference::HasContext;
 use crate::shared_span::SharedSpan;
 use crate::span_context::SpanContext;
 use crate::tracer::{Tracer, TracerNumber};
-use crate::value::Value;
+use crate::value::{Value, text_of};
 use crate::{log, tags};
 
 /// A piece of work that has begun; it ends with [`Span::finish`] or when it is dropped.
@@ -227,9 +227,7 @@ fn set_tag_on(
         Value::F64(value) => backend.set_f64_tag(context, key, value),
         Value::Str(value) => backend.set_str_tag(context, key, &value),
         Value::Bytes(value) => backend.set_bytes_tag(context, key, &value),
-        Value::Display(_) | Value::Debug(_) => {
-            backend.set_str_tag(context, key, &value.to_string())
-        }
+        Value::Display(_) | Value::Debug(_) => backend.set_str_tag(context, key, &text_of(&value)),
     }
 }
 

@@ -196,8 +196,9 @@ impl Tracer {
     ///
     /// # Errors
     /// [`ExtractError::UnsupportedFormat`] and [`ExtractError::InvalidCarrier`] for custom formats,
-    /// [`ExtractError::SpanContextCorrupted`] for a context that cannot be read. Most callers go on
-    /// without a parent: `tracer.extract(…).unwrap_or_default()`.
+    /// [`ExtractError::SpanContextCorrupted`] for a context that cannot be read, from implementations
+    /// that tell; others count it and answer `None`, as the Jaeger tracer of this workspace does.
+    /// Most callers go on without a parent: `tracer.extract(…).unwrap_or_default()`.
     pub fn extract(&self, from: Extract<'_>) -> Result<Option<SpanContext>, ExtractError> {
         self.with_backend(|backend, from| backend.extract(from), |from| noop::extract(&from), from)
     }

@@ -76,16 +76,16 @@ impl<'a> Value<'a> {
             Self::F64(value) => OwnedValue::F64(*value),
             Self::Str(value) => OwnedValue::Str(value.clone().into_owned()),
             Self::Bytes(value) => OwnedValue::Bytes(value.clone().into_owned()),
-            Self::Display(value) => OwnedValue::Str(value.to_string()),
-            Self::Debug(value) => OwnedValue::Str(format!("{value:?}")),
+            Self::Display(value) => OwnedValue::Str(text_of(value)),
+            Self::Debug(value) => OwnedValue::Str(text_of(&format_args!("{value:?}"))),
         })
     }
 
     /// Turns what is formatted late into text now, so that no code of the caller runs later.
     pub(crate) fn formatted(self) -> Self {
         match self {
-            Self::Display(value) => Self::Str(Cow::Owned(value.to_string())),
-            Self::Debug(value) => Self::Str(Cow::Owned(format!("{value:?}"))),
+            Self::Display(value) => Self::Str(Cow::Owned(text_of(value))),
+            Self::Debug(value) => Self::Str(Cow::Owned(text_of(&format_args!("{value:?}")))),
             ready => ready,
         }
     }
@@ -415,6 +415,13 @@ fn wide_unsigned<'a>(value: u128) -> Value<'a> {
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// Formats a value. Where its own `Display` says that it failed, what came until then is kept: `to_string` would panic.
+pub(crate) fn text_of(value: &(impl fmt::Display + ?Sized)) -> String {
+    let mut text = String::new();
+    let _ = fmt::Write::write_fmt(&mut text, format_args!("{value}"));
+    text
 }
 
 #[cfg(test)]

@@ -261,3 +261,21 @@ fn a_span_has_a_debug_form() {
         "{text}"
     );
 }
+
+#[test]
+fn a_value_that_cannot_be_formatted_leaves_what_came_until_then() {
+    #[derive(Debug)]
+    struct Fails;
+    impl fmt::Display for Fails {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("part")?;
+            Err(fmt::Error)
+        }
+    }
+    impl Error for Fails {}
+    let (recorder, tracer) = recording();
+    let mut span = tracer.start_span("span");
+    span.set_tag("key", Value::display(&Fails)).log_error(&Fails);
+    span.finish();
+    assert_eq!(*recorder.span("span").tag("key").unwrap(), "part");
+}
