@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -17,7 +19,7 @@ pub enum Level {
     Warning,
 }
 
-/// Takes the library's messages. The default writes warnings and what was asked for to standard error.
+/// Takes the library's messages, on whatever thread has them; a logger that panics is ignored. The default writes warnings and what was asked for to standard error.
 ///
 /// ```
 /// use otel_core::diagnostics::{self, Level};
@@ -29,7 +31,7 @@ pub enum Level {
 /// });
 /// ```
 pub fn set_logger(logger: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) {
-    *LOGGER.write() = Some(Box::new(logger));
+    *LOGGER.write() = Some(Arc::new(logger));
 }
 
 /// Says something at once.
@@ -50,8 +52,11 @@ pub fn warn(cause: &'static str, message: fmt::Arguments<'_>) {
 }
 
 fn log(level: Level, message: fmt::Arguments<'_>) {
-    match LOGGER.read().as_ref() {
-        Some(logger) => logger(level, message),
+    // Called without the lock: a logger may set another one, or have something to say itself.
+    let logger = LOGGER.read().clone();
+    match logger {
+        // Messages come from the ends of spans, which may run while a panic unwinds: a second one would abort the program.
+        Some(logger) => drop(catch_unwind(AssertUnwindSafe(|| logger(level, message)))),
         // `eprintln!` panics where standard error is closed.
         None => drop(writeln!(std::io::stderr().lock(), "tracing: {message}")),
     }
@@ -90,7 +95,7 @@ impl Throttle {
     }
 }
 
-type Logger = Box<dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync>;
+type Logger = Arc<dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync>;
 
 static LOGGER: RwLock<Option<Logger>> = RwLock::new(None);
 static THROTTLE: Mutex<Throttle> = Mutex::new(Throttle { causes: None });
@@ -111,5 +116,23 @@ mod tests {
         assert_eq!(throttle.admit("agent", start + Duration::from_secs(59)), Some(0));
         assert_eq!(throttle.admit("queue", start + Duration::from_secs(60)), Some(2));
         assert_eq!(throttle.admit("queue", start + Duration::from_secs(120)), Some(0));
+    }
+
+    #[test]
+    fn a_logger_may_set_another_one_speak_itself_and_panic() {
+        static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        set_logger(|_, message| {
+            SEEN.lock().push(message.to_string());
+            set_logger(|_, message| {
+                SEEN.lock().push(format!("second: {message}"));
+                panic!("a logger's bug");
+            });
+            info(format_args!("nested"));
+        });
+        info(format_args!("first"));
+        *LOGGER.write() = None;
+        let seen = SEEN.lock().clone();
+        assert!(seen.contains(&"first".to_owned()), "{seen:?}");
+        assert!(seen.contains(&"second: nested".to_owned()), "{seen:?}");
     }
 }

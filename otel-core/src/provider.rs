@@ -1,6 +1,7 @@
 //! The pipeline that a process sets up once, and where its tracers come from.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use parking_lot::RwLock;
 use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::{Clock, ProviderClock, SystemClock};
 use crate::context::Context;
+use crate::diagnostics;
 use crate::id_generator::{IdGenerator, RandomIdGenerator};
 use crate::processor::{Pipeline, Scopes, SpanProcessor};
 use crate::record::SpanView;
@@ -165,14 +167,14 @@ impl ProviderInner {
     pub(crate) fn tell_start(&self, span: &mut RecordingSpan, parent: &Context) {
         self.for_each_processor(|processor| {
             if processor.observes_start() {
-                processor.on_start(span, parent);
+                guarded(|| processor.on_start(span, parent));
             }
         });
     }
 
     #[inline]
     pub(crate) fn tell_end(&self, span: &SpanView<'_>) {
-        self.for_each_processor(|processor| processor.on_end(span));
+        self.for_each_processor(|processor| guarded(|| processor.on_end(span)));
     }
 
     #[inline]
@@ -213,6 +215,15 @@ impl ProviderInner {
             }
         });
         answer
+    }
+}
+
+/// Keeps a processor's panic from the code that is traced: a span may end while a panic unwinds, and a second one would
+/// abort the program.
+#[inline]
+fn guarded(call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        diagnostics::warn("processor.panicked", format_args!("a span processor panicked"));
     }
 }
 

@@ -56,16 +56,25 @@ impl SystemClock {
     }
 
     /// Returns the speed as measured from the start of the clock until now.
-    #[cold]
     fn measured_speed(&self) -> u64 {
         let (nanos, reading) = (nanos_of(self.base.elapsed()), self.now());
         let units = reading.saturating_sub(self.base_reading).max(1);
         u64::try_from((u128::from(nanos) << 32) / u128::from(units)).unwrap_or(ONE)
     }
 
+    /// Measures the speed for whoever needs it before a worker has, and keeps it once the time was long enough.
+    #[cold]
+    fn first_speed(&self, anchor: &Anchor) -> u64 {
+        let speed = self.measured_speed();
+        if nanos_of(self.base.elapsed()) >= MIN_MEASURED_NANOS {
+            self.anchor.set(Anchor { speed, ..*anchor });
+        }
+        speed
+    }
+
     #[inline]
     fn speed_of(&self, anchor: &Anchor) -> u64 {
-        if anchor.speed == 0 { self.measured_speed() } else { anchor.speed }
+        if anchor.speed == 0 { self.first_speed(anchor) } else { anchor.speed }
     }
 }
 

@@ -76,6 +76,18 @@ struct ExportCounts {
     held_spans: u64,
 }
 
+impl ExportCounts {
+    /// Takes over what the exporter counts itself; where that panics, the last numbers stay.
+    fn ask(&mut self, exporter: &dyn SpanExporter) {
+        let asked =
+            catch_unwind(AssertUnwindSafe(|| (exporter.lost_spans(), exporter.held_spans())));
+        if let Ok((lost_spans, held_spans)) = asked {
+            self.undelivered_spans = lost_spans;
+            self.held_spans = held_spans;
+        }
+    }
+}
+
 impl BatchProcessor {
     /// Makes a processor with the defaults in front of an exporter.
     pub fn new(exporter: impl SpanExporter) -> Self {
@@ -126,6 +138,9 @@ impl BatchProcessor {
                 drop(state);
                 let counts = self.counts();
                 let so_far = Flushed::new(counts.exported_spans, counts.lost_spans());
+                if counts.pending_spans == 0 && !is_closing {
+                    return Ok(so_far);
+                }
                 return Err(FlushError::TimedOut {
                     timeout,
                     so_far,
@@ -379,16 +394,14 @@ impl Worker {
             if !export_guarded(exporter.as_mut(), &batch) {
                 counts.failed_spans += n_spans as u64;
             }
-            counts.undelivered_spans = exporter.lost_spans();
-            counts.held_spans = exporter.held_spans();
+            counts.ask(exporter.as_ref());
             shared.state.lock().exported = *counts;
             shared.queue.release(n_spans);
         });
     }
 
     fn answer(&mut self, job: &Job) {
-        self.counts.undelivered_spans = self.exporter.lost_spans();
-        self.counts.held_spans = self.exporter.held_spans();
+        self.counts.ask(self.exporter.as_ref());
         let mut state = self.shared.state.lock();
         state.exported = self.counts;
         if job.must_flush {

@@ -109,9 +109,20 @@ impl SpanQueue {
             shared.closed_spans.fetch_add(1, Ordering::Relaxed);
             return Push::Closed;
         }
-        if shared.max_spans != usize::MAX && !shared.admit_one() {
-            return shared.refuse();
+        if shared.max_spans == usize::MAX {
+            return self.push_record(record);
         }
+        let Some(is_half_full) = shared.admit_one() else { return shared.refuse() };
+        match self.push_record(record) {
+            // A limit in spans says nothing about bytes, by which the worker is called otherwise.
+            Push::Queued if is_half_full => Push::QueuedMany,
+            push => push,
+        }
+    }
+
+    #[inline]
+    fn push_record(&self, record: &[u8]) -> Push {
+        let shared = &*self.shared;
         RINGS
             .try_with(|rings| match rings.try_borrow_mut() {
                 Ok(mut rings) => match rings.iter_mut().find(|local| local.queue_id == shared.id) {
@@ -168,14 +179,14 @@ impl SpanQueue {
 }
 
 impl Shared {
-    /// Takes one of the places that a limit in spans leaves.
-    fn admit_one(&self) -> bool {
+    /// Takes one of the places that a limit in spans leaves; tells whether half of them are taken, or `None` where all are.
+    fn admit_one(&self) -> Option<bool> {
         let n_waiting = self.n_waiting.fetch_add(1, Ordering::Relaxed);
         if n_waiting >= self.max_spans {
             self.n_waiting.fetch_sub(1, Ordering::Relaxed);
-            return false;
+            return None;
         }
-        true
+        Some(n_waiting + 1 >= self.max_spans.div_ceil(2))
     }
 
     #[cold]
@@ -312,8 +323,8 @@ thread_local! {
 
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
-/// Some seven hundred spans of the usual size.
-const FIRST_RING_BYTES: usize = 128 << 10;
+/// Some three hundred spans of the usual size. Each thread that ends spans keeps a ring while it lives.
+const FIRST_RING_BYTES: usize = 64 << 10;
 
 /// A smaller ring is not worth its place: its thread uses the overflow.
 const LEAST_RING_BYTES: usize = 4 << 10;

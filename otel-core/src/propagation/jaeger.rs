@@ -17,7 +17,7 @@ use crate::span_context::{SpanContext, TraceFlags};
 /// | `uber-trace-id` | `{trace}:{span}:0:{flags}`: 16 digits, or 32 of a 128-bit trace id; 16; flags 0, 1 or 3 | 1–32, 1–16, 0–16 (the parent, unused) and 1–2 hexadecimal digits of either case |
 /// | `uberctx-{key}` | one for each name of the baggage | the key in lower case |
 /// | `jaeger-baggage` | never | `k1=v1, k2=v2`, from people at their terminals |
-/// | `jaeger-debug-id` | never | as [`Extracted::debug_id`] |
+/// | `jaeger-debug-id` | never | as [`Extracted::debug_id`], 256 bytes at the most |
 ///
 /// Flags are hexadecimal: 1 is sampled, 2 debug, 8 firehose, others are passed over. Debug without sampled counts as
 /// neither; a debug context is written as sampled. The flag 2 has nothing to do with W3C's random flag. A zero trace or
@@ -209,7 +209,8 @@ impl Propagator for JaegerPropagator {
             malformed_headers: u32::from(ids.is_err()),
             span_context: ids.unwrap_or_default().and_then(Ids::into_span_context),
             baggage: self.extract_baggage(carrier),
-            debug_id: debug_id.map(|debug_id| self.decoded(debug_id).into_owned()),
+            debug_id: debug_id
+                .map(|debug_id| cut(&self.decoded(debug_id), MAX_DEBUG_ID_BYTES).to_owned()),
         }
     }
 
@@ -373,6 +374,15 @@ const MAX_BAGGAGE_ENTRIES: usize = 64;
 
 /// Of names and values together, as they came.
 const MAX_BAGGAGE_BYTES: usize = 8192;
+
+/// Cuts a text at the border of a character.
+fn cut(text: &str, max_bytes: usize) -> &str {
+    let end = (0..=max_bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// A debug id is for somebody to search by; a longer one is cut, since it becomes a tag of a trace that is kept for sure.
+const MAX_DEBUG_ID_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -223,15 +223,19 @@ impl SpanBuf {
             self.last_event = None;
             return;
         }
-        let block = self.begin_block(kind::EVENT, EVENT_HEAD_LEN + name.len());
-        let body = &mut self.bytes[block..block + EVENT_HEAD_LEN + name.len()];
+        let mut open =
+            OpenBlock { start: self.len, n_dropped: |buf| &mut buf.dropped_events, buf: self };
+        let buf = &mut *open.buf;
+        let block = buf.begin_block(kind::EVENT, EVENT_HEAD_LEN + name.len());
+        let body = &mut buf.bytes[block..block + EVENT_HEAD_LEN + name.len()];
         put(body, 0, unix_nanos.to_le_bytes());
         put(body, 8, (name.len() as u32).to_le_bytes());
         copy(&mut body[EVENT_HEAD_LEN..], name.as_bytes());
-        self.last_event = Some(block);
-        self.push_fields(block + 12, fields, limits.attributes_per_event, limits);
-        self.end_block(block);
-        self.n_events += 1;
+        buf.last_event = None;
+        buf.push_fields(block + 12, fields, limits.attributes_per_event, limits);
+        let buf = open.finish(block);
+        buf.last_event = Some(block);
+        buf.n_events += 1;
     }
 
     /// Replaces the name of the event that was added last, if nothing was written since: for a translator that finds the
@@ -259,17 +263,19 @@ impl SpanBuf {
         }
         let trace_state = context.trace_state().to_string();
         let trace_state = truncated_to_bytes(&trace_state, usize::from(u16::MAX));
-        let block = self.begin_block(kind::LINK, LINK_HEAD_LEN + trace_state.len());
-        let body = &mut self.bytes[block..block + LINK_HEAD_LEN + trace_state.len()];
+        let mut open =
+            OpenBlock { start: self.len, n_dropped: |buf| &mut buf.dropped_links, buf: self };
+        let buf = &mut *open.buf;
+        let block = buf.begin_block(kind::LINK, LINK_HEAD_LEN + trace_state.len());
+        let body = &mut buf.bytes[block..block + LINK_HEAD_LEN + trace_state.len()];
         put(body, 0, context.trace_id().high().to_le_bytes());
         put(body, 8, context.trace_id().low().to_le_bytes());
         put(body, 16, context.span_id().as_u64().to_le_bytes());
         put(body, 24, context.flags().bits().to_le_bytes());
         put(body, 30, (trace_state.len() as u16).to_le_bytes());
         body[LINK_HEAD_LEN..].copy_from_slice(trace_state.as_bytes());
-        self.push_fields(block + 26, fields, limits.attributes_per_link, limits);
-        self.end_block(block);
-        self.n_links += 1;
+        buf.push_fields(block + 26, fields, limits.attributes_per_link, limits);
+        open.finish(block).n_links += 1;
     }
 
     /// Writes the head and returns the finished record.
@@ -445,6 +451,35 @@ impl SpanBuf {
                 return self.rewrite(|bytes| drop(bytes.drain(at..entry.end)));
             }
             at = entry.end;
+        }
+    }
+}
+
+/// A block that is being written. What it is written from is the caller's code: should that panic, the block is taken back
+/// and counted as dropped, since half of one would make the whole record unreadable.
+struct OpenBlock<'a> {
+    buf: &'a mut SpanBuf,
+    /// Where the record ended before.
+    start: usize,
+    n_dropped: fn(&mut SpanBuf) -> &mut u32,
+}
+
+impl OpenBlock<'_> {
+    /// Ends the block whose body begins there.
+    fn finish(&mut self, block: usize) -> &mut SpanBuf {
+        self.buf.end_block(block);
+        self.start = self.buf.len;
+        self.buf
+    }
+}
+
+impl Drop for OpenBlock<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.buf.len != self.start {
+            self.buf.len = self.start;
+            let n_dropped = (self.n_dropped)(self.buf);
+            *n_dropped = n_dropped.saturating_add(1);
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::attribute::{OwnedValue, Value};
+use crate::attribute::{AttributeSource, OwnedValue, Value};
 use crate::id::{SpanId, TraceId};
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::span::{SpanKind, SpanLimits, StatusCode};
@@ -287,4 +287,28 @@ fn the_newest_event_can_be_named_afterwards() {
             (&"b".to_owned(), 1)
         );
     }
+}
+
+#[test]
+fn an_event_whose_fields_panic_is_taken_back_and_counted() {
+    struct Panics;
+    impl AttributeSource for Panics {
+        fn for_each(&self, visit: &mut dyn FnMut(&str, Value<'_>)) {
+            visit("first", Value::I64(1));
+            panic!("a caller's bug");
+        }
+    }
+    let mut buf = started("span");
+    buf.set_attribute("before", Value::I64(1), &LIMITS);
+    let context = SpanContext::new(TraceId::from_parts(1, 1), SpanId::new(1), TraceFlags::NONE);
+    let event = std::panic::AssertUnwindSafe(|| buf.add_event("event", 0, &Panics, &LIMITS));
+    assert!(std::panic::catch_unwind(event).is_err());
+    let link = std::panic::AssertUnwindSafe(|| buf.add_link(&context, &Panics, &LIMITS));
+    assert!(std::panic::catch_unwind(link).is_err());
+    buf.add_event("after", 0, &[("field", Value::I64(2))], &LIMITS);
+    buf.set_attribute("after", Value::I64(3), &LIMITS);
+    let span = finished(&mut buf);
+    assert_eq!((span.attributes.len(), span.events.len(), span.links.len()), (2, 1, 0));
+    assert_eq!((span.dropped_events, span.dropped_links), (1, 1));
+    assert_eq!(span.events[0].attributes[0].value, 2);
 }

@@ -194,7 +194,7 @@ impl RecordingSpan {
 
     /// Adds an `exception` event that describes an error with its causes. The status stays as it is.
     pub fn record_error<E: Error + ?Sized>(&mut self, error: &E) {
-        let message = error.to_string();
+        let message = text_of(error);
         let causes = causes_of(error);
         let attributes: [(&str, Value<'_>); 3] = [
             ("exception.type", Value::Str(std::any::type_name::<E>())),
@@ -289,10 +289,17 @@ fn causes_of<E: Error + ?Sized>(error: &E) -> String {
             causes.push('\n');
         }
         causes.push_str("caused by: ");
-        causes.push_str(&error.to_string());
+        causes.push_str(&text_of(error));
         cause = error.source();
     }
     causes
+}
+
+/// Formats an error. Where its own `Display` says that it failed, what came until then is kept: `to_string` would panic.
+fn text_of<E: Error + ?Sized>(error: &E) -> String {
+    let mut text = String::new();
+    let _ = fmt::Write::write_fmt(&mut text, format_args!("{error}"));
+    text
 }
 
 thread_local! {

@@ -246,3 +246,55 @@ fn an_interval_and_a_timeout_without_end_do_no_harm() {
     assert!(matches!(provider.flush(Duration::ZERO), Ok(_) | Err(FlushError::TimedOut { .. })));
     assert_eq!(provider.close(Duration::MAX).unwrap(), Flushed::new(2, 0));
 }
+
+#[test]
+fn a_flush_with_no_time_at_all_is_fine_where_nothing_waits() {
+    let provider = provider_of(BatchProcessor::new(InMemoryExporter::new()));
+    assert_eq!(provider.flush(Duration::ZERO).unwrap(), Flushed::default());
+}
+
+#[test]
+fn an_exporter_that_panics_when_it_is_asked_for_its_losses_stops_nothing() {
+    #[derive(Debug)]
+    struct Forgetful;
+    impl SpanExporter for Forgetful {
+        fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+            Ok(())
+        }
+        fn lost_spans(&self) -> u64 {
+            panic!("an exporter's bug")
+        }
+    }
+    let provider = provider_of(BatchProcessor::new(Forgetful));
+    end_spans(&provider, 2);
+    assert_eq!(provider.flush(LONG).unwrap(), Flushed::new(2, 0));
+}
+
+#[test]
+fn a_processor_that_panics_reaches_neither_the_span_nor_the_next_processor() {
+    #[derive(Debug)]
+    struct Panics;
+    impl SpanProcessor for Panics {
+        fn observes_start(&self) -> bool {
+            true
+        }
+        fn on_start(&self, _: &mut crate::RecordingSpan, _: &Context) {
+            panic!("a processor's bug")
+        }
+        fn on_end(&self, _: &SpanView<'_>) {
+            panic!("a processor's bug")
+        }
+    }
+    let provider = TracerProvider::builder()
+        .processor(Panics)
+        .processor(BatchProcessor::new(InMemoryExporter::new()))
+        .build();
+    end_spans(&provider, 1);
+    let tracer = provider.tracer("test");
+    let unwound = thread::spawn(move || {
+        let _span = tracer.start("ends while a panic unwinds");
+        panic!("an application's bug");
+    });
+    assert!(unwound.join().is_err());
+    assert_eq!(provider.flush(LONG).unwrap(), Flushed::new(2, 0));
+}
