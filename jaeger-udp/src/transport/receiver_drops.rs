@@ -16,9 +16,9 @@ pub(crate) struct ReceiverDrops {
 
 impl ReceiverDrops {
     /// Reads the counter, at the most once a second.
-    pub(crate) fn update(&mut self, port: u16) {
+    pub(crate) fn update(&mut self, port: u16, is_due: bool) {
         if !cfg!(target_os = "linux")
-            || self.read_at.is_some_and(|read_at| read_at.elapsed() < INTERVAL)
+            || !is_due && self.read_at.is_some_and(|read_at| read_at.elapsed() < INTERVAL)
         {
             return;
         }

@@ -141,7 +141,7 @@ impl UdpTransport {
         for _ in 0..self.addresses.len() {
             match open(self.addresses[self.current], self.max_packet_bytes) {
                 Ok(socket) => {
-                    self.look_at_receiver();
+                    self.look_at_receiver(false);
                     return Ok(socket);
                 }
                 Err(error) => {
@@ -153,10 +153,10 @@ impl UdpTransport {
         Err(last_error.map_or_else(|| self.unresolved(), SendError::Failed))
     }
 
-    fn look_at_receiver(&mut self) {
+    fn look_at_receiver(&mut self, is_due: bool) {
         let address = self.addresses.get(self.current);
         if let Some(address) = address.filter(|address| address.ip().is_loopback()) {
-            self.receiver_drops.update(address.port());
+            self.receiver_drops.update(address.port(), is_due);
         }
     }
 
@@ -244,7 +244,8 @@ impl Transport for UdpTransport {
     }
 
     fn confirm(&mut self) -> Result<(), SendError> {
-        self.look_at_receiver();
+        // Always: a program may send a burst, and close at once.
+        self.look_at_receiver(true);
         match self.socket.as_ref().map(Socket::take_error) {
             Some(Ok(Some(error))) if is_refusal(&error) && !self.go_on_with_refused() => {
                 Err(SendError::Refused(error))
