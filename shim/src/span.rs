@@ -118,11 +118,15 @@ impl SpanBackend for SpanShim {
 #[cold]
 fn log_span(service: &str, recording: &RecordingSpan, context: &SpanContext) {
     let (trace_id, span_id) = (context.to_trace_id(), context.to_span_id());
-    let (parent_id, operation_name) = (recording.parent_span_id().as_u64(), recording.name());
+    let operation_name = recording.name();
+    let parent_id = match recording.parent_span_id() {
+        parent if parent.is_valid() => parent.to_string(),
+        _ => "0".to_owned(),
+    };
     let (_, _, flags) = core_ids(context);
     let flags = u8::from(flags.is_sampled()) | u8::from(flags.is_debug()) << 1;
     diagnostics::info(format_args!(
-        "Reporting span {trace_id}:{span_id}:{parent_id:x}:{flags} {service}.{operation_name}"
+        "Reporting span {trace_id}:{span_id}:{parent_id}:{flags} {service}.{operation_name}"
     ));
 }
 

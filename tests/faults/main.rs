@@ -133,13 +133,55 @@ fn a_full_queue_drops_and_counts_and_tells_the_agent() {
     let receiver = Receiver::start();
     let config = Config::new("faults").agent_host("127.0.0.1").agent_port(receiver.port());
     let tracer =
-        config.flush_interval(Duration::from_secs(600)).max_queue_spans(10).build().unwrap();
-    finish_spans(&tracer, 25);
+        config.flush_interval(Duration::from_secs(600)).max_queue_spans(1).build().unwrap();
+    finish_spans(&tracer, 20_000);
     let flushed = tracer.flush(LONG).unwrap();
-    assert_eq!((flushed.reported_spans, flushed.lost_spans), (10, 15));
-    assert_eq!(tracer.counts().queue_full_spans, 15);
-    assert!(receiver.wait_for_spans(10, LONG));
-    assert_eq!(receiver.batches()[0].stats.unwrap().full_queue_dropped_spans, 15);
+    assert_eq!(flushed.reported_spans + flushed.lost_spans, 20_000);
+    assert_eq!(tracer.counts().queue_full_spans, flushed.lost_spans);
+    assert!(flushed.lost_spans > 0);
+    finish_spans(&tracer, 1);
+    tracer.flush(LONG).unwrap();
+    assert!(receiver.wait_for_spans(flushed.reported_spans as usize + 1, LONG));
+    let last = receiver.batches().pop().unwrap();
+    assert_eq!(last.stats.unwrap().full_queue_dropped_spans, flushed.lost_spans as i64);
+}
+
+#[test]
+fn a_short_queue_loses_nothing_to_spans_that_come_one_by_one() {
+    let receiver = Receiver::start();
+    let config = Config::new("faults").agent_host("127.0.0.1").agent_port(receiver.port());
+    let tracer =
+        config.flush_interval(Duration::from_secs(600)).max_queue_spans(100).build().unwrap();
+    for _ in 0..60 {
+        finish_spans(&tracer, 5);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let flushed = tracer.flush(LONG).unwrap();
+    assert_eq!((flushed.reported_spans, flushed.lost_spans), (300, 0));
+}
+
+#[test]
+fn a_value_that_panics_in_a_log_costs_that_log_and_no_neighbour() {
+    struct Broken;
+    impl std::fmt::Display for Broken {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("a caller's bug")
+        }
+    }
+    let receiver = Receiver::start();
+    let tracer = tracer_for(receiver.port());
+    finish_spans(&tracer, 100);
+    std::thread::scope(|scope| {
+        let job = scope.spawn(|| {
+            let mut span = tracer.start_span("job");
+            let broken = opentracing_api::Value::display(&Broken);
+            span.log_kv([("event", opentracing_api::Value::from("begin")), ("job", broken)]);
+        });
+        assert!(job.join().is_err());
+    });
+    let flushed = tracer.flush(LONG).unwrap();
+    assert_eq!((flushed.reported_spans, flushed.lost_spans), (101, 0));
+    assert!(receiver.wait_for_spans(101, LONG));
 }
 
 #[test]

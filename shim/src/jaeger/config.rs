@@ -67,7 +67,8 @@ impl Config {
 
     /// Begins with what the environment says: `JAEGER_*` over `OTEL_*`, see the [module](super).
     pub fn from_env() -> Self {
-        env::read(&|name| std::env::var(name).ok())
+        // Bytes that are no text show as such in the error that they lead to.
+        env::read(&|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     pub(super) fn unnamed() -> Self {
@@ -98,7 +99,7 @@ impl Config {
         self
     }
 
-    /// Sets the agent's host: a name or an address, IPv6 without brackets. It is resolved again every 30 seconds.
+    /// Sets the agent's host: a name or an address, without a port. A name is resolved again every 30 seconds.
     ///
     /// Default: `localhost`. Environment: `JAEGER_AGENT_HOST`.
     pub fn agent_host(mut self, agent_host: impl Into<String>) -> Self {
@@ -147,7 +148,8 @@ impl Config {
 
     /// Sets how much may wait to be sent. Spans past it are dropped and counted.
     ///
-    /// Unit: bytes of records, about 200 for a span with three tags. Default: 16 MiB. At least 64 KiB.
+    /// Unit: bytes of records, about 200 for a span with three tags. Default: 16 MiB. At least 64 KiB. Each thread that
+    /// finishes spans takes 64 KiB of it for itself while it lives, and more under pressure, up to three quarters in all.
     pub fn max_queue_bytes(mut self, max_queue_bytes: usize) -> Self {
         self.max_queue_bytes = max_queue_bytes;
         self.problems.remove(&Setting::MaxQueueBytes);
@@ -192,6 +194,9 @@ impl Config {
 
     /// Makes the tracer and sets it as the global one. Dropping the guard closes it, within two seconds.
     ///
+    /// For the numbers behind its account (what was refused, dropped, trimmed, and why) use [`build`](Self::build), which
+    /// returns a [`JaegerTracer`], and hand a clone of it to [`set_global_tracer`].
+    ///
     /// # Errors
     ///
     /// Everything that is wrong with the settings, at once. Nothing was started then.
@@ -212,7 +217,7 @@ impl Config {
             return Ok(JaegerTracer { tracer: Tracer::noop(), pipeline: None });
         }
         let mut exporter = JaegerExporter::builder()
-            .agent_host(&self.agent_host)
+            .agent_host(self.agent_host.trim())
             .agent_port(self.agent_port)
             .dialect(Dialect::JaegerClient);
         if let Some(max_packet_bytes) = self.max_packet_bytes {
@@ -252,13 +257,17 @@ impl Config {
 
     /// Collects what is wrong: what was found when a setting was read, and what its value now says.
     fn check(&self) -> Result<(), ConfigError> {
+        if self.is_disabled && !self.problems.contains_key(&Setting::Disabled) {
+            // Whatever is wrong with the rest, nobody will use it.
+            return Ok(());
+        }
         let mut problems = self.problems.clone();
         let mut check = |setting, is_fine: bool, key, value: String, allowed| {
             if !is_fine {
                 problems.entry(setting).or_insert(ConfigProblem { key, value, allowed });
             }
         };
-        let is_named = self.is_disabled || !self.service_name.trim().is_empty();
+        let is_named = !self.service_name.trim().is_empty();
         check(
             Setting::ServiceName,
             is_named,
@@ -266,14 +275,8 @@ impl Config {
             self.service_name.clone(),
             env::ALLOWED_SERVICE_NAME,
         );
-        let has_host = !self.agent_host.trim().is_empty();
-        check(
-            Setting::AgentHost,
-            has_host,
-            "agent host",
-            self.agent_host.clone(),
-            "a host name or an address",
-        );
+        let host = self.agent_host.clone();
+        check(Setting::AgentHost, is_host(&host), "agent host", host, ALLOWED_HOST);
         check(
             Setting::AgentPort,
             self.agent_port != 0,
@@ -400,6 +403,17 @@ impl fmt::Debug for PipelineHandle {
     }
 }
 
+/// Tells whether this can be a host: no port, no scheme, no path, which a name that is looked up could not have either.
+fn is_host(text: &str) -> bool {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let is_name = !bare.contains(|character: char| {
+        character.is_whitespace() || matches!(character, '/' | ':' | '[' | ']' | '\u{FFFD}')
+    });
+    !bare.is_empty() && (is_name || bare.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
+const ALLOWED_HOST: &str = "a host name or an address, without a port";
 const GUARD_TIMEOUT: Duration = Duration::from_secs(2);
 const MIN_QUEUE_BYTES: usize = 64 << 10;
 const PACKET_BYTES: std::ops::RangeInclusive<usize> = 512..=65_507;

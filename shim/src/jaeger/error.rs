@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 /// Why a tracer could not be set up: every setting that is not usable, with its value and what is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows the same as `Display`, since that is what a `main` that returns the error prints.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
 }
@@ -30,13 +32,19 @@ impl fmt::Display for ConfigError {
     }
 }
 
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for ConfigError {}
 
 /// One setting that is not usable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigProblem {
-    /// The setting: an environment variable, or a method of [`Config`](super::Config).
+    /// The setting: an environment variable, or what a method of [`Config`](super::Config) sets, as `agent port`.
     pub key: &'static str,
     /// The value that it has.
     pub value: String,

@@ -62,6 +62,35 @@ fn bad_values_given_in_code_are_told_the_same_way() {
 }
 
 #[test]
+fn a_host_that_can_never_work_is_refused() {
+    for host in ["localhost:6831", "http://localhost", "[::1]:6831", "a b", "[]", "h\u{FFFD}", ""] {
+        let keys: Vec<_> =
+            problems(Config::new("s").agent_host(host)).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["agent host"], "{host:?}");
+    }
+    for host in ["localhost", " localhost ", "127.0.0.1", "::1", "[::1]", "agent.example.", "größe"]
+    {
+        Config::new("s").agent_host(host).build().unwrap();
+    }
+}
+
+#[test]
+fn a_disabled_tracer_starts_whatever_else_is_wrong() {
+    let vars = [
+        ("JAEGER_DISABLED", "true"),
+        ("JAEGER_SAMPLER_TYPE", "remote"),
+        ("JAEGER_AGENT_PORT", "x"),
+    ];
+    from_vars(&vars).build().unwrap();
+}
+
+#[test]
+fn an_error_that_leaves_main_is_readable() {
+    let error = Config::new("").build().unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+#[test]
 fn values_at_the_edge_of_what_is_allowed_are_taken() {
     for port in ["1", "65535", " 6831 "] {
         from_vars(&[("JAEGER_SERVICE_NAME", "s"), ("JAEGER_AGENT_PORT", port)]).build().unwrap();
