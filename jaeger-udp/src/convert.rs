@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | ids | big-endian numbers as `i64`; the first eight bytes of a trace id are `traceIdHigh` | same |
 //! | flags | computed: SAMPLED always, DEBUG and FIREHOSE where set; W3C's byte is never copied | same |
-//! | times | microseconds, rounded down; a duration of 0 becomes 1, since Jaeger 2 calls 0 a negative duration | same |
+//! | times | microseconds, both ends rounded down; a duration of 0 becomes 1, since Jaeger 2 calls 0 a negative duration | same |
 //! | parent | `parentSpanId` | same |
 //! | links | references FOLLOWS_FROM, or CHILD_OF where attribute `opentracing.ref_type` says `child_of`; a CHILD_OF to the parent is left out | the same types, all of them, in order |
 //! | kind | tag `span.kind` unless internal or set by the user | same |
@@ -95,7 +95,10 @@ impl SpanConverter {
             has_references: n_references > 0,
             flags: flags_of(span.flags()),
             start_time_micros: micros(span.start_unix_nanos()),
-            duration_micros: micros(span.duration_nanos()).max(1),
+            // From the two ends, each cut to microseconds: cut by itself, the duration of a parent could come out a
+            // microsecond shorter than that of a child which ends with it, and Jaeger warns of skewed clocks.
+            duration_micros: (micros(span.end_unix_nanos()) - micros(span.start_unix_nanos()))
+                .max(1),
             n_tags: plan.n_tags,
         };
         wire::span_middle::<P>(out, middle);

@@ -63,7 +63,10 @@ fn flags_are_computed_and_the_byte_of_w3c_is_never_copied() {
 fn times_are_microseconds_rounded_down_and_a_duration_is_never_zero() {
     for dialect in BOTH {
         for (start, duration, expected) in [
-            (1_999, 2_999, (1, 2)),
+            // It ends at 4,998 ns.
+            (1_999, 2_999, (1, 3)),
+            (1_000, 3_998, (1, 3)),
+            (1_900, 200, (1, 1)),
             (0, 0, (0, 1)),
             (1_000, 999, (1, 1)),
             (1_000, 1_000, (1, 1)),
@@ -72,6 +75,10 @@ fn times_are_microseconds_rounded_down_and_a_duration_is_never_zero() {
             let span = TestSpan::new("op").times(start, duration).decoded(dialect);
             assert_eq!((span.start_time, span.duration), expected, "{duration} ns from {start}");
         }
+        // A child that ends with its parent ends with it in microseconds too.
+        let [parent, child] = [(900, 10_050), (2_950, 8_000)]
+            .map(|(start, duration)| TestSpan::new("op").times(start, duration).decoded(dialect));
+        assert_eq!(parent.start_time + parent.duration, child.start_time + child.duration);
         let span = TestSpan::new("op").event("e", 5_999, &[("a", 1.into())]).decoded(dialect);
         assert_eq!(span.logs[0].timestamp, 5);
     }

@@ -177,8 +177,14 @@ fn span_named<'a>(spans: &'a [Span], name: &str) -> Result<&'a Span, String> {
 }
 
 fn expect_no_warnings(spans: &[Span]) -> Checked {
+    // A span shorter than a microsecond is sent as one of a microsecond, and may so end after its parent.
+    let is_rounding = |warning: &Value| {
+        warning.as_str().is_some_and(|text| {
+            text.starts_with("clock skew") && (text.ends_with(" -1µs") || text.ends_with(" 1µs"))
+        })
+    };
     spans.iter().try_for_each(|span| {
-        expect(span.warnings.is_empty(), || {
+        expect(span.warnings.iter().all(is_rounding), || {
             format!("Jaeger warns about {}: {:?}", span.name, span.warnings)
         })
     })

@@ -334,7 +334,8 @@ impl Case {
                 + if flags.is_debug() { 2 } else { 0 }
                 + if flags.contains(TraceFlags::FIREHOSE) { 8 } else { 0 },
             start_time: (self.times.0 / 1000) as i64,
-            duration: (self.times.1 / 1000).max(1) as i64,
+            duration: (self.times.0.saturating_add(self.times.1) / 1000 - self.times.0 / 1000)
+                .max(1) as i64,
             tags,
             logs: self.events.iter().map(log).collect(),
         }
