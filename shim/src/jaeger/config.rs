@@ -149,7 +149,7 @@ impl Config {
     /// Sets how much may wait to be sent. Spans past it are dropped and counted.
     ///
     /// Unit: bytes of records, about 200 for a span with three tags. Default: 16 MiB. At least 64 KiB. Each thread that
-    /// finishes spans takes 64 KiB of it for itself while it lives, and more under pressure, up to three quarters in all.
+    /// finishes spans takes 128 KiB of it for itself while it lives, and more under pressure, up to three quarters in all.
     pub fn max_queue_bytes(mut self, max_queue_bytes: usize) -> Self {
         self.max_queue_bytes = max_queue_bytes;
         self.problems.remove(&Setting::MaxQueueBytes);
