@@ -323,8 +323,13 @@ impl SpanExporter for JaegerExporter {
     }
 
     fn close(&mut self, timeout: Duration) -> Result<(), ExportError> {
+        if self.is_closed {
+            return Ok(());
+        }
         let flushed = self.flush(timeout);
         self.is_closed = true;
+        self.transport.close();
+        self.note_receiver_drops();
         flushed
     }
 

@@ -215,3 +215,19 @@ fn a_tracer_that_is_dropped_or_closed_twice_harms_nobody() {
     assert!(receiver.wait_for_spans(3, LONG));
     assert_eq!(receiver.spans().len(), 3);
 }
+
+#[test]
+fn a_program_that_bursts_and_closes_hears_of_what_the_agent_was_too_slow_for() {
+    // Nobody reads: the socket's buffer takes some datagrams, and the kernel drops the others.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tracer = tracer_for(socket.local_addr().unwrap().port());
+    finish_spans(&tracer, 100_000);
+    let flushed = tracer.close(LONG).unwrap();
+    assert_eq!(flushed.reported_spans + flushed.lost_spans, 100_000);
+    // Where the kernel shows its table of sockets, as Linux mostly does.
+    let port = format!(":{:04X} ", socket.local_addr().unwrap().port());
+    let table = std::fs::read_to_string("/proc/self/net/udp").unwrap_or_default();
+    if table.contains(&port) {
+        assert!(tracer.stats().receiver_dropped_datagrams > 0, "{:?}", tracer.stats());
+    }
+}

@@ -43,6 +43,9 @@ pub trait Transport: fmt::Debug + Send + 'static {
         0
     }
 
+    /// Is told that no datagram will follow: a last look at the receiver is due.
+    fn close(&mut self) {}
+
     /// Lets go of what is shared with another process: called in the child after a `fork`.
     fn start_afresh(&mut self) {}
 }

@@ -244,8 +244,7 @@ impl Transport for UdpTransport {
     }
 
     fn confirm(&mut self) -> Result<(), SendError> {
-        // Always: a program may send a burst, and close at once.
-        self.look_at_receiver(true);
+        self.look_at_receiver(false);
         match self.socket.as_ref().map(Socket::take_error) {
             Some(Ok(Some(error))) if is_refusal(&error) && !self.go_on_with_refused() => {
                 Err(SendError::Refused(error))
@@ -256,6 +255,11 @@ impl Transport for UdpTransport {
 
     fn receiver_dropped_datagrams(&self) -> u64 {
         self.receiver_drops.total()
+    }
+
+    fn close(&mut self) {
+        // Whatever the interval: a program may send a burst, and close at once.
+        self.look_at_receiver(true);
     }
 
     fn start_afresh(&mut self) {

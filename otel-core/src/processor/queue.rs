@@ -323,9 +323,7 @@ thread_local! {
 
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
-/// Some seven hundred spans of the usual size. Each thread that ends spans keeps a ring while it lives, so half of this
-/// would be kinder to programs of many threads; but then two busy producers pay a third more for calls of the worker and
-/// for growing.
+/// Some seven hundred spans of the usual size. Each thread that ends spans keeps a ring while it lives.
 const FIRST_RING_BYTES: usize = 128 << 10;
 
 /// A smaller ring is not worth its place: its thread uses the overflow.
