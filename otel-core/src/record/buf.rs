@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::entry::{Entry, push_bytes, push_nested, put, read_u32, scalar_len};
 use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, SpanView, head, kind};
-use crate::attribute::{AttributeSource, KeyValue, OwnedValue, Value};
+use crate::attribute::{AttributeSource, Value};
 use crate::id::{SpanId, TraceId};
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::span::{SpanKind, SpanLimits, StatusCode};
@@ -60,7 +61,7 @@ impl SpanBuf {
     pub fn start(&mut self, name: &str, kind: SpanKind) {
         let name = truncated_to_bytes(name, MAX_AREA_BYTES / 2);
         self.len = head::LEN;
-        copy(self.extend(name.len()), name.as_bytes());
+        self.extend(name.len()).copy_from_slice(name.as_bytes());
         self.name_len = name.len();
         self.kind = kind;
         self.status = StatusCode::Unset;
@@ -230,7 +231,7 @@ impl SpanBuf {
         let body = &mut buf.bytes[block..block + EVENT_HEAD_LEN + name.len()];
         put(body, 0, unix_nanos.to_le_bytes());
         put(body, 8, (name.len() as u32).to_le_bytes());
-        copy(&mut body[EVENT_HEAD_LEN..], name.as_bytes());
+        body[EVENT_HEAD_LEN..].copy_from_slice(name.as_bytes());
         buf.last_event = None;
         buf.push_fields(block + 12, fields, limits.attributes_per_event, limits);
         let buf = open.finish(block);
@@ -398,8 +399,8 @@ impl SpanBuf {
         let (head, rest) = entry.split_at_mut(4);
         head.copy_from_slice(&word.to_le_bytes());
         let (key_place, value_place) = rest.split_at_mut(key.len());
-        copy(key_place, key.as_bytes());
-        copy(value_place, value);
+        key_place.copy_from_slice(key.as_bytes());
+        value_place.copy_from_slice(value);
     }
 
     /// Appends the fields of an event or a link, and writes their two counts at `counts`.
@@ -428,7 +429,7 @@ impl SpanBuf {
     fn push_text_block(&mut self, block_kind: u8, text: &str) {
         let text = truncated_to_bytes(text, MAX_AREA_BYTES.saturating_sub(self.len));
         let block = self.begin_block(block_kind, text.len());
-        copy(&mut self.bytes[block..block + text.len()], text.as_bytes());
+        self.bytes[block..block + text.len()].copy_from_slice(text.as_bytes());
         self.end_block(block);
     }
 
@@ -527,183 +528,6 @@ pub struct SpanTimes {
     pub duration_nanos: u64,
 }
 
-/// An entry or a block, as it stands in a record.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) kind: u8,
-    pub(super) key: std::ops::Range<usize>,
-    pub(super) value: std::ops::Range<usize>,
-    pub(super) end: usize,
-}
-
-impl Entry {
-    /// Reads what stands at `at`; `None` at the end, and where the bytes are no entry.
-    #[inline]
-    pub(super) fn read(bytes: &[u8], at: usize) -> Option<Self> {
-        let word = u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
-        let kind = word as u8;
-        let (start, key_len, value_len) = if kind >= kind::FIRST_BLOCK {
-            (at + 8, 0, read_u32(bytes, at + 4)? as usize)
-        } else if kind & kind::LONG != 0 {
-            (at + 12, read_u32(bytes, at + 4)? as usize, read_u32(bytes, at + 8)? as usize)
-        } else {
-            (at + 4, (word >> 8 & 0xFF) as usize, (word >> 16) as usize)
-        };
-        let value_start = start.checked_add(key_len)?;
-        let end = value_start.checked_add(value_len)?;
-        (end <= bytes.len()).then_some(Self {
-            kind,
-            key: start..value_start,
-            value: value_start..end,
-            end,
-        })
-    }
-
-    #[inline]
-    pub(super) fn is_block(&self) -> bool {
-        self.kind >= kind::FIRST_BLOCK
-    }
-}
-
-fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// Appends an entry with a scalar, or a nested one, to other entries.
-fn push_entry(bytes: &mut Vec<u8>, key: &str, value: Value<'_>, limits: &SpanLimits) {
-    match value {
-        Value::Str(text) => push_bytes(bytes, kind::STR, key, limits.cut_text(text).as_bytes()),
-        Value::I64(number) => push_bytes(bytes, kind::I64, key, &number.to_le_bytes()),
-        Value::Bool(flag) => push_bytes(bytes, kind::BOOL, key, &[u8::from(flag)]),
-        Value::F64(number) => push_bytes(bytes, kind::F64, key, &number.to_le_bytes()),
-        Value::Bytes(value) => push_bytes(bytes, kind::BYTES, key, limits.cut_bytes(value)),
-        _ => push_nested(bytes, key, value, limits, 0),
-    }
-}
-
-fn push_bytes(bytes: &mut Vec<u8>, kind: u8, key: &str, value: &[u8]) {
-    if key.len() <= 0xFF && value.len() <= 0xFFFF {
-        let word = u32::from(kind) | (key.len() as u32) << 8 | (value.len() as u32) << 16;
-        bytes.reserve(4 + key.len() + value.len());
-        bytes.extend_from_slice(&word.to_le_bytes());
-    } else {
-        push_long_head(bytes, kind, key.len(), value.len());
-    }
-    bytes.extend_from_slice(key.as_bytes());
-    bytes.extend_from_slice(value);
-}
-
-#[cold]
-fn push_long_head(bytes: &mut Vec<u8>, kind: u8, key_len: usize, value_len: usize) {
-    bytes.extend_from_slice(&u32::from(kind | kind::LONG).to_le_bytes());
-    bytes.extend_from_slice(&(key_len as u32).to_le_bytes());
-    bytes.extend_from_slice(&(value_len as u32).to_le_bytes());
-}
-
-/// Appends an array or a map, whose items are entries themselves. What is nested deeper than 64 levels becomes empty,
-/// and items that would make the record too long are left out.
-#[cold]
-fn push_nested(
-    bytes: &mut Vec<u8>,
-    key: &str,
-    value: Value<'_>,
-    limits: &SpanLimits,
-    depth: usize,
-) {
-    let nested_kind = match value {
-        Value::Map(_) => kind::MAP,
-        Value::Empty => kind::EMPTY,
-        _ => kind::ARRAY,
-    };
-    push_items(bytes, nested_kind, key, |bytes| {
-        if depth >= MAX_DEPTH {
-            return;
-        }
-        for_each_item(value, &mut |key, item| {
-            if bytes.len() + key.len() + scalar_len(item) + 64 > MAX_AREA_BYTES {
-                return;
-            }
-            match item {
-                Value::Str(_)
-                | Value::I64(_)
-                | Value::Bool(_)
-                | Value::F64(_)
-                | Value::Bytes(_) => {
-                    push_entry(bytes, key, item, limits);
-                }
-                nested => push_nested(bytes, key, nested, limits, depth + 1),
-            }
-        });
-    });
-}
-
-/// Appends an entry whose value is what `write` appends.
-fn push_items(bytes: &mut Vec<u8>, kind: u8, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
-    push_long_head(bytes, kind, key.len(), 0);
-    bytes.extend_from_slice(key.as_bytes());
-    let value_start = bytes.len();
-    write(bytes);
-    let value_len = (bytes.len() - value_start) as u32;
-    put(bytes, value_start - key.len() - 4, value_len.to_le_bytes());
-}
-
-fn scalar_len(value: Value<'_>) -> usize {
-    match value {
-        Value::Str(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-        _ => 8,
-    }
-}
-
-fn for_each_item(value: Value<'_>, visit: &mut dyn FnMut(&str, Value<'_>)) {
-    match value {
-        Value::Bools(items) => items.iter().for_each(|item| visit("", Value::Bool(*item))),
-        Value::I64s(items) => items.iter().for_each(|item| visit("", Value::I64(*item))),
-        Value::F64s(items) => items.iter().for_each(|item| visit("", Value::F64(*item))),
-        Value::Strs(items) => items.iter().for_each(|item| visit("", Value::Str(item))),
-        Value::Array(items) => items.iter().for_each(|item| visit("", *item)),
-        Value::Map(entries) => entries.iter().for_each(|(key, item)| visit(key, *item)),
-        _ => {}
-    }
-}
-
-/// Writes attributes that own what they hold as entries, to be read as [`Attributes`](super::Attributes).
-pub(crate) fn encode_attributes(attributes: &[KeyValue]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for KeyValue { key, value } in attributes {
-        push_owned(&mut bytes, key, value, 0);
-    }
-    bytes
-}
-
-fn push_owned(bytes: &mut Vec<u8>, key: &str, value: &OwnedValue, depth: usize) {
-    match value {
-        OwnedValue::Array(items) => push_items(bytes, kind::ARRAY, key, |bytes| {
-            items
-                .iter()
-                .filter(|_| depth < MAX_DEPTH)
-                .for_each(|item| push_owned(bytes, "", item, depth + 1));
-        }),
-        OwnedValue::Map(entries) => push_items(bytes, kind::MAP, key, |bytes| {
-            let entries = entries.iter().filter(|_| depth < MAX_DEPTH);
-            entries.for_each(|entry| push_owned(bytes, &entry.key, &entry.value, depth + 1));
-        }),
-        scalar => push_entry(bytes, key, Value::from(scalar), &SpanLimits::UNLIMITED),
-    }
-}
-
-/// Copies bytes of one length. Most keys and values are short: two copies of a fixed width, which may overlap, cost less
-/// than a call that finds out how to copy.
-#[inline]
-fn copy(to: &mut [u8], from: &[u8]) {
-    to.copy_from_slice(from);
-}
-
-#[inline]
-fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
-    bytes[at..at + N].copy_from_slice(&value);
-}
-
 /// Mixes the length with the first and the last byte: enough to tell most keys of a span apart.
 #[inline]
 fn fingerprint_of(key: &str) -> u8 {
@@ -730,9 +554,6 @@ const N_FINGERPRINTS: usize = 16;
 
 /// Stands where no key is yet.
 const NO_FINGERPRINT: u8 = 0;
-
-/// OpenTelemetry's default for how deep arrays and maps may nest.
-const MAX_DEPTH: usize = 64;
 
 /// What a record has room for before it grows.
 const USUAL_BYTES: usize = 1024;

@@ -31,11 +31,12 @@
 
 mod buf;
 mod data;
+mod entry;
 mod view;
 
-pub(crate) use buf::encode_attributes;
 pub use buf::{SpanBuf, SpanIds, SpanTimes};
 pub use data::{EventData, LinkData, SpanData};
+pub(crate) use entry::encode_attributes;
 pub use view::{
     Attribute, Attributes, Elements, EventView, Events, LinkView, Links, SpanView, Text, ValueView,
 };

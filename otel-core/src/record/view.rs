@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::buf::Entry;
+use super::entry::Entry;
 use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, head, kind};
 use crate::attribute::{KeyValue, OwnedValue};
 use crate::id::{SpanId, TraceId};
