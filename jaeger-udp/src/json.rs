@@ -113,10 +113,10 @@ mod tests {
             ),
         ] {
             let mut buf = SpanBuf::new();
-            buf.start("", SpanKind::Internal);
+            buf.start("", SpanKind::Internal, SpanIds::default());
             buf.set_attribute("key", value, &SpanLimits::UNLIMITED);
             let scope = InstrumentationScope::default();
-            let span = buf.finish(&SpanIds::default(), SpanTimes::default(), &scope);
+            let span = buf.finish(SpanTimes::default(), &scope);
             let mut out = Vec::new();
             write_value(&mut out, span.attributes().next().unwrap().value);
             assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -29,7 +29,7 @@ pub(crate) struct TestSpan {
 impl TestSpan {
     pub(crate) fn new(name: &str) -> Self {
         let mut buf = SpanBuf::new();
-        buf.start(name, SpanKind::Internal);
+        buf.start(name, SpanKind::Internal, SpanIds::default());
         Self {
             buf,
             finished: SpanBuf::new(),
@@ -109,7 +109,8 @@ impl TestSpan {
 
     pub(crate) fn view(&mut self) -> SpanView<'_> {
         self.finished = self.buf.clone();
-        self.finished.finish(&SpanIds::new(&self.context, self.parent_id), self.times, &self.scope)
+        self.finished.set_ids(SpanIds::new(&self.context, self.parent_id));
+        self.finished.finish(self.times, &self.scope)
     }
 
     /// Returns the span's bytes.

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use criterion::Criterion;
 use opentracing_api::backend::{SpanBackend, StartRequest, TracerBackend};
 use opentracing_api::{
-    Extract, ExtractError, Inject, InjectError, SpanContext, Tracer, Value, child_of,
+    Extract, ExtractError, Inject, InjectError, Span, SpanContext, Tracer, Value, child_of,
 };
 
 fn main() {
@@ -90,22 +90,17 @@ struct PooledBackend {
 }
 
 impl TracerBackend for PooledBackend {
-    fn start_span(
-        &self,
-        request: &StartRequest<'_>,
-        context: &mut SpanContext,
-    ) -> Option<Box<dyn SpanBackend>> {
+    fn start_span(&self, request: &StartRequest<'_>) -> Span {
         // Relaxed: only that each number is given once matters.
         let span_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        match request.parent() {
-            Some(parent) => context.set_ids_of(parent, span_id),
-            None => {
-                *context = SpanContext::new(u128::from(span_id), span_id, SpanContext::SAMPLED);
-            }
-        }
-        request.inherit_baggage(context);
         black_box(request.operation_name());
-        Some(POOL.take().unwrap_or_default())
+        let backend: Box<dyn SpanBackend> = POOL.take().unwrap_or_default();
+        let mut context = match request.parent() {
+            Some(parent) => parent.child(span_id),
+            None => SpanContext::new(u128::from(span_id), span_id, SpanContext::SAMPLED),
+        };
+        request.inherit_baggage(&mut context);
+        request.span(context, Some(backend))
     }
 
     fn inject(&self, context: &SpanContext, into: Inject<'_>) -> Result<(), InjectError> {
@@ -174,7 +169,7 @@ impl SpanBackend for PooledSpan {
         fields.for_each(|(key, value)| self.count(&key, value));
     }
 
-    fn finish(self: Box<Self>, _: &SpanContext, _: Option<SystemTime>) {
+    fn finish(self: Box<Self>, _: Option<SystemTime>) {
         POOL.set(Some(self));
     }
 }

@@ -12,7 +12,7 @@
 //! use std::time::SystemTime;
 //!
 //! use opentracing_api::backend::{SpanBackend, StartRequest, TracerBackend};
-//! use opentracing_api::{Extract, ExtractError, Inject, InjectError, OwnedValue, SpanContext, Tracer, Value, child_of};
+//! use opentracing_api::{Extract, ExtractError, Inject, InjectError, OwnedValue, Span, SpanContext, Tracer, Value, child_of};
 //!
 //! #[derive(Default)]
 //! struct Memory {
@@ -31,20 +31,21 @@
 //! }
 //!
 //! impl TracerBackend for Memory {
-//!     fn start_span(&self, request: &StartRequest<'_>, context: &mut SpanContext) -> Option<Box<dyn SpanBackend>> {
+//!     fn start_span(&self, request: &StartRequest<'_>) -> Span {
 //!         let span_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
 //!         let trace_id = request.parent().map_or(u128::from(span_id), SpanContext::trace_id);
-//!         *context = SpanContext::new(trace_id, span_id, SpanContext::SAMPLED);
-//!         request.inherit_baggage(context);
+//!         let mut context = SpanContext::new(trace_id, span_id, SpanContext::SAMPLED);
+//!         request.inherit_baggage(&mut context);
 //!         let tags = request.tags().filter_map(|(key, value)| Some((key.to_owned(), value.to_owned()?)));
-//!         Some(Box::new(Record {
+//!         let record = Record {
 //!             operation_name: request.operation_name().to_owned(),
 //!             parent_id: request.parent().map(SpanContext::span_id),
 //!             span_id,
 //!             tags: tags.collect(),
 //!             logs: Vec::new(),
 //!             finished: Arc::clone(&self.finished),
-//!         }))
+//!         };
+//!         request.span(context, Some(Box::new(record)))
 //!     }
 //!
 //!     fn inject(&self, _: &SpanContext, _: Inject<'_>) -> Result<(), InjectError> {
@@ -76,7 +77,7 @@
 //!         self.logs.push(fields.filter_map(|(key, value)| Some((key.into_owned(), value.to_owned()?))).collect());
 //!     }
 //!
-//!     fn finish(self: Box<Self>, _: &SpanContext, _: Option<SystemTime>) {
+//!     fn finish(self: Box<Self>, _: Option<SystemTime>) {
 //!         let finished = Arc::clone(&self.finished);
 //!         finished.lock().unwrap().push(*self);
 //!     }
@@ -108,22 +109,19 @@ use crate::error::{ExtractError, FlushError, InjectError};
 use crate::guard::Flushed;
 use crate::propagation::{Extract, Inject};
 use crate::reference::Reference;
+use crate::span::Span;
 use crate::span_context::SpanContext;
 use crate::start_span::StartSpanOptions;
+use crate::tracer::TracerNumber;
 use crate::value::Value;
 
 /// Starts spans and carries contexts across process borders. No method may panic or wait, but for
 /// flush and close.
 pub trait TracerBackend: Send + Sync + 'static {
-    /// Fills in `context`, which arrives empty, and returns the recorder, or `None` where the span
-    /// is not recorded.
+    /// Starts a span: [`StartRequest::span`] makes it of its context and its recorder.
     ///
     /// A span that is not recorded has ids all the same, so that what it calls knows about it.
-    fn start_span(
-        &self,
-        request: &StartRequest<'_>,
-        context: &mut SpanContext,
-    ) -> Option<Box<dyn SpanBackend>>;
+    fn start_span(&self, request: &StartRequest<'_>) -> Span;
 
     /// Writes a context into a carrier. It is not empty, but its ids may be 0.
     ///
@@ -153,8 +151,7 @@ pub trait TracerBackend: Send + Sync + 'static {
         Ok(Flushed::default())
     }
 
-    /// Flushes and stops; may be called again. After it [`TracerBackend::start_span`] returns
-    /// `None`.
+    /// Flushes and stops; may be called again. Spans that start afterwards are not recorded.
     ///
     /// # Errors
     /// As [`TracerBackend::flush`].
@@ -164,12 +161,8 @@ pub trait TracerBackend: Send + Sync + 'static {
 }
 
 impl<T: TracerBackend + ?Sized> TracerBackend for Arc<T> {
-    fn start_span(
-        &self,
-        request: &StartRequest<'_>,
-        context: &mut SpanContext,
-    ) -> Option<Box<dyn SpanBackend>> {
-        (**self).start_span(request, context)
+    fn start_span(&self, request: &StartRequest<'_>) -> Span {
+        (**self).start_span(request)
     }
 
     fn inject(&self, context: &SpanContext, into: Inject<'_>) -> Result<(), InjectError> {
@@ -237,7 +230,9 @@ pub trait SpanBackend: Send + Sync + 'static {
     }
 
     /// Ends the span at `time`, now if `None`. The box comes back: one that pools boxes keeps it.
-    fn finish(self: Box<Self>, context: &SpanContext, time: Option<SystemTime>);
+    ///
+    /// The context is what the backend made it at the start and in its setters, with the baggage it was told of.
+    fn finish(self: Box<Self>, time: Option<SystemTime>);
 }
 
 /// What a span is to be started with, the parent resolved.
@@ -245,6 +240,7 @@ pub struct StartRequest<'a> {
     operation_name: &'a str,
     options: &'a StartSpanOptions<'a>,
     parent: Option<&'a SpanContext>,
+    tracer: TracerNumber,
 }
 
 impl<'a> StartRequest<'a> {
@@ -253,8 +249,17 @@ impl<'a> StartRequest<'a> {
         operation_name: &'a str,
         options: &'a StartSpanOptions<'a>,
         parent: Option<&'a SpanContext>,
+        tracer: TracerNumber,
     ) -> Self {
-        Self { operation_name, options, parent }
+        Self { operation_name, options, parent, tracer }
+    }
+
+    /// Makes the span: with what records it, or `None` where it is not recorded.
+    ///
+    /// Best called last, with a context made on the spot.
+    #[inline(always)]
+    pub fn span(&self, context: SpanContext, backend: Option<Box<dyn SpanBackend>>) -> Span {
+        Span { context, backend, tracer: self.tracer }
     }
 
     /// Returns the operation name; it may be empty and set later.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::backend::{ScopeManager, SpanBackend, StartRequest, ThreadLocalScopes, TracerBackend};
 use crate::{
     Extract, ExtractError, FlushError, Flushed, Inject, InjectError, OwnedValue, ReferenceType,
-    SpanContext, Value,
+    Span, SpanContext, Value,
 };
 
 /// Spans get the ids 1, 2, 3, …; one whose name begins with `unsampled`, or whose parent is not
@@ -85,15 +85,10 @@ impl Record {
 }
 
 impl TracerBackend for Recorder {
-    fn start_span(
-        &self,
-        request: &StartRequest<'_>,
-        context: &mut SpanContext,
-    ) -> Option<Box<dyn SpanBackend>> {
-        assert!(context.is_empty(), "a context arrives empty");
+    fn start_span(&self, request: &StartRequest<'_>) -> Span {
         let mut state = self.state.lock().unwrap();
         if !state.closed_with.is_empty() {
-            return None;
+            return request.span(SpanContext::default(), None);
         }
         state.last_id += 1;
         let parent = request.parent().filter(|parent| parent.is_valid());
@@ -104,8 +99,8 @@ impl TracerBackend for Recorder {
                 !request.operation_name().starts_with("unsampled"),
             ),
         };
-        *context = SpanContext::new(trace_id, state.last_id, u32::from(is_sampled));
-        request.inherit_baggage(context);
+        let mut context = SpanContext::new(trace_id, state.last_id, u32::from(is_sampled));
+        request.inherit_baggage(&mut context);
         let tags =
             request.tags().filter_map(|(key, value)| Some((key.to_owned(), value.to_owned()?)));
         let record = Record {
@@ -117,10 +112,12 @@ impl TracerBackend for Recorder {
                 .collect(),
             start_time: request.start_time(),
             tags: tags.collect(),
+            context: context.clone(),
             ..Record::default()
         };
-        is_sampled
-            .then(|| Box::new(Recording { record, recorder: self.clone() }) as Box<dyn SpanBackend>)
+        let recording: Box<dyn SpanBackend> =
+            Box::new(Recording { record, recorder: self.clone() });
+        request.span(context, is_sampled.then_some(recording))
     }
 
     fn inject(&self, context: &SpanContext, into: Inject<'_>) -> Result<(), InjectError> {
@@ -200,6 +197,7 @@ impl SpanBackend for Recording {
     fn set_i64_tag(&mut self, context: &mut SpanContext, key: &str, value: i64) {
         if key == crate::tags::SAMPLING_PRIORITY {
             *context = context.clone().with_flags(if value > 0 { 3 } else { 0 });
+            self.record.context = context.clone();
         }
         self.tag(key, value);
     }
@@ -228,11 +226,11 @@ impl SpanBackend for Recording {
 
     fn on_baggage_item(&mut self, context: &SpanContext, key: &str, value: &str) {
         assert_eq!(context.baggage_item(key), Some(value), "the context has the item already");
+        self.record.context = context.clone();
         self.record.baggage_seen.push((key.to_owned(), value.to_owned()));
     }
 
-    fn finish(mut self: Box<Self>, context: &SpanContext, time: Option<SystemTime>) {
-        self.record.context = context.clone();
+    fn finish(mut self: Box<Self>, time: Option<SystemTime>) {
         self.record.finish_time = time;
         self.recorder.state.lock().unwrap().finished.push(self.record);
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use crate::backend::SpanBackend;
 use crate::failure::Failure;
 use crate::log;
 use crate::reference::HasContext;
@@ -192,10 +193,10 @@ impl SharedSpan {
 
     fn finish_with(&self, time: Option<SystemTime>) {
         let Some(access) = self.access() else { return };
-        let (backend, context) = access.finish();
+        let backend = access.finish();
         // The lock is free again: what an implementation does at the end may use this span.
         if let Some(backend) = backend {
-            backend.finish(&context, time);
+            backend.finish(time);
         }
     }
 
@@ -317,10 +318,10 @@ impl<'a> Access<'a> {
         Self { cell, span, flags, attachment, may_change_all: false }
     }
 
-    fn finish(mut self) -> (Option<Box<dyn crate::backend::SpanBackend>>, SpanContext) {
+    fn finish(mut self) -> Option<Box<dyn SpanBackend>> {
         self.cell.is_recording.store(false, Ordering::Relaxed);
         self.cell.is_finished.store(true, Ordering::Relaxed);
-        (self.span.backend.take(), self.span.context())
+        self.span.backend.take()
     }
 }
 

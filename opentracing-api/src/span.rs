@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::mem;
 use std::thread;
 use std::time::SystemTime;
 
@@ -150,11 +151,13 @@ impl Span {
     }
 
     /// Ends the span now.
-    // Out of line, so that the span is handed over where it stands: inlined it is copied first.
-    #[inline(never)]
+    #[inline]
     pub fn finish(mut self) {
-        if let Some(backend) = self.backend.take() {
-            backend.finish(&self.context, None);
+        // Taken apart where it stands: a copy of the whole span would wait for what was written just before.
+        let (backend, _attachment) = (self.backend.take(), self.context.take_attachment());
+        mem::forget(self);
+        if let Some(backend) = backend {
+            backend.finish(None);
         }
     }
 
@@ -162,7 +165,7 @@ impl Span {
     /// implementation.
     pub fn finish_at(mut self, time: SystemTime) {
         if let Some(backend) = self.backend.take() {
-            backend.finish(&self.context, Some(time));
+            backend.finish(Some(time));
         }
     }
 
@@ -248,7 +251,7 @@ fn finish_dropped(span: &mut Span) {
         span.mark_panicked();
     }
     if let Some(backend) = span.backend.take() {
-        backend.finish(&span.context, None);
+        backend.finish(None);
     }
 }
 

@@ -20,11 +20,14 @@ use std::sync::Arc;
 /// assert_eq!(context.to_trace_id(), "0000000000000abc");
 /// assert_eq!(context.baggage_item("user"), Some("42"));
 /// ```
+// The pair of halves is for the processor. A context is copied right after it was written, and what was written in two
+// pieces cannot be forwarded to a read of both at once: that costs 4 ns each time. So the trace id is always copied as
+// one piece of 16 bytes.
 #[derive(Clone, Default)]
+#[repr(C)]
 pub struct SpanContext {
-    // Two halves instead of a u128: 40 bytes in total instead of 48.
-    trace_id_high: u64,
-    trace_id_low: u64,
+    /// High and low half: a `u128` would make 48 bytes of 40.
+    trace_id: [u64; 2],
     span_id: u64,
     flags: u32,
     attachment: Option<Arc<Attachment>>,
@@ -49,25 +52,25 @@ impl SpanContext {
         span_id: u64,
         flags: u32,
     ) -> Self {
-        Self { trace_id_high, trace_id_low, span_id, flags, attachment: None }
+        Self { trace_id: [trace_id_high, trace_id_low], span_id, flags, attachment: None }
     }
 
     /// Returns the trace id, 0 if there is none.
     #[inline]
     pub fn trace_id(&self) -> u128 {
-        u128::from(self.trace_id_high) << 64 | u128::from(self.trace_id_low)
+        u128::from(self.trace_id_high()) << 64 | u128::from(self.trace_id_low())
     }
 
     /// Returns the upper 64 bits of the trace id, 0 for a 64-bit trace id.
     #[inline]
     pub fn trace_id_high(&self) -> u64 {
-        self.trace_id_high
+        self.trace_id[0]
     }
 
     /// Returns the lower 64 bits of the trace id.
     #[inline]
     pub fn trace_id_low(&self) -> u64 {
-        self.trace_id_low
+        self.trace_id[1]
     }
 
     /// Returns the span id, 0 if there is none.
@@ -92,7 +95,7 @@ impl SpanContext {
     /// Tells whether both ids are there.
     #[inline]
     pub fn is_valid(&self) -> bool {
-        (self.trace_id_high | self.trace_id_low) != 0 && self.span_id != 0
+        self.span_id != 0 && self.trace_id != [0; 2]
     }
 
     /// Tells whether there is nothing in it at all: no ids, no flags, no baggage, no extension.
@@ -100,17 +103,17 @@ impl SpanContext {
     /// That is the context of a no-op span. It names no span, so a reference to it is skipped.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        (self.trace_id_high | self.trace_id_low | self.span_id | u64::from(self.flags)) == 0
-            && self.attachment.is_none()
+        // The span id alone tells nearly always.
+        self.span_id == 0 && self.flags == 0 && self.trace_id == [0; 2] && self.attachment.is_none()
     }
 
     /// Returns the trace id as 32 hex digits, or 16 where the high half is 0; empty if there is no
     /// trace id.
     pub fn to_trace_id(&self) -> String {
-        match (self.trace_id_high, self.trace_id_low) {
-            (0, 0) => String::new(),
-            (0, low) => format!("{low:016x}"),
-            (high, low) => format!("{high:016x}{low:016x}"),
+        match self.trace_id {
+            [0, 0] => String::new(),
+            [0, low] => format!("{low:016x}"),
+            [high, low] => format!("{high:016x}{low:016x}"),
         }
     }
 
@@ -122,16 +125,10 @@ impl SpanContext {
         }
     }
 
-    /// Takes over the ids and flags of another context, but for the span id; baggage and extension stay.
-    ///
-    /// For a backend that starts a child: it writes field by field into the context that it is given. Assigning a whole new
-    /// context costs about 5 ns more, since the processor does not forward narrow writes to the wide reads of a move.
+    /// Makes the context of a child in the same trace, with the same flags; baggage and extension are left behind.
     #[inline]
-    pub fn set_ids_of(&mut self, parent: &Self, span_id: u64) {
-        self.trace_id_high = parent.trace_id_high;
-        self.trace_id_low = parent.trace_id_low;
-        self.span_id = span_id;
-        self.flags = parent.flags;
+    pub const fn child(&self, span_id: u64) -> Self {
+        Self { trace_id: self.trace_id, span_id, flags: self.flags, attachment: None }
     }
 
     /// Replaces the span id.
@@ -267,6 +264,12 @@ impl SpanContext {
             .map_or(std::ptr::null(), |attachment| Arc::as_ptr(attachment).cast())
     }
 
+    /// Takes the attachment out.
+    #[inline]
+    pub(crate) fn take_attachment(&mut self) -> Option<impl Sized + use<>> {
+        self.attachment.take()
+    }
+
     fn attachment_mut(&mut self) -> &mut Attachment {
         Arc::make_mut(self.attachment.get_or_insert_with(Arc::default))
     }
@@ -274,8 +277,7 @@ impl SpanContext {
 
 impl PartialEq for SpanContext {
     fn eq(&self, other: &Self) -> bool {
-        (self.trace_id_high, self.trace_id_low, self.span_id, self.flags)
-            == (other.trace_id_high, other.trace_id_low, other.span_id, other.flags)
+        (self.trace_id, self.span_id, self.flags) == (other.trace_id, other.span_id, other.flags)
     }
 }
 
@@ -283,7 +285,7 @@ impl Eq for SpanContext {}
 
 impl Hash for SpanContext {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.trace_id_high, self.trace_id_low, self.span_id, self.flags).hash(state);
+        (self.trace_id, self.span_id, self.flags).hash(state);
     }
 }
 

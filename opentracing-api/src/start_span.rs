@@ -1,5 +1,7 @@
 //! What a span is started with: references, tags, a start time.
 
+use std::fmt;
+use std::mem::{self, ManuallyDrop};
 use std::time::SystemTime;
 
 use crate::reference::{HasContext, Reference, ReferenceType};
@@ -42,12 +44,8 @@ pub fn follows_from<'a>(cause: &(impl HasContext + ?Sized)) -> StartSpanOptions<
 #[derive(Clone, Debug, Default)]
 pub struct StartSpanOptions<'a> {
     first_reference: Option<Reference>,
-    #[expect(
-        clippy::box_collection,
-        reason = "nearly always absent: one pointer to write and to drop"
-    )]
-    more_references: Option<Box<Vec<Reference>>>,
-    tags: Option<Tags<'a>>,
+    more_references: Seldom<Vec<Reference>>,
+    tags: Seldom<Tags<'a>>,
     pub(crate) start_time: Option<SystemTime>,
     pub(crate) ignores_active_span: bool,
 }
@@ -61,8 +59,8 @@ impl<'a> StartSpanOptions<'a> {
     pub const fn new() -> Self {
         Self {
             first_reference: None,
-            more_references: None,
-            tags: None,
+            more_references: Seldom::none(),
+            tags: Seldom::none(),
             start_time: None,
             ignores_active_span: false,
         }
@@ -89,10 +87,10 @@ impl<'a> StartSpanOptions<'a> {
         to: &(impl HasContext + ?Sized),
     ) -> Self {
         if let Some(reference) = to_reference(reference_type, to) {
-            if self.first_reference.is_none() {
+            if self.first_reference.as_ref().is_none_or(|first| first.context.is_empty()) {
                 self.first_reference = Some(reference);
             } else {
-                self.more_references.get_or_insert_default().push(reference);
+                self.more_references.get_or_default().push(reference);
             }
         }
         self
@@ -131,14 +129,14 @@ impl<'a> StartSpanOptions<'a> {
 
     #[inline]
     pub(crate) fn has_no_tags(&self) -> bool {
-        self.tags.is_none()
+        self.tags.get().is_none()
     }
 
     /// Tells whether there are no tags, and at most one reference, which is a `ChildOf`.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.has_no_tags()
-            && self.more_references.is_none()
+            && self.more_references.get().is_none()
             && self
                 .first_reference
                 .as_ref()
@@ -148,8 +146,9 @@ impl<'a> StartSpanOptions<'a> {
     /// Returns the explicit parent.
     #[inline]
     pub(crate) fn parent(&self) -> Option<&SpanContext> {
-        if self.more_references.is_none() {
-            return self.first_reference.as_ref().map(|reference| &reference.context);
+        if self.more_references.get().is_none() {
+            let context = &self.first_reference.as_ref()?.context;
+            return (!context.is_empty()).then_some(context);
         }
         self.parent_of_many()
     }
@@ -158,18 +157,20 @@ impl<'a> StartSpanOptions<'a> {
     fn parent_of_many(&self) -> Option<&SpanContext> {
         self.references()
             .find(|reference| reference.reference_type == ReferenceType::ChildOf)
-            .or(self.first_reference.as_ref())
+            .or_else(|| self.references().next())
             .map(|reference| &reference.context)
     }
 
     #[inline]
     pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.first_reference.iter().chain(self.more_references.iter().flat_map(|more| more.iter()))
+        let more = self.more_references.get().into_iter().flatten();
+        let all = self.first_reference.iter().chain(more);
+        all.filter(|reference| !reference.context.is_empty())
     }
 
     #[inline]
     pub(crate) fn has_many_references(&self) -> bool {
-        self.more_references.is_some()
+        self.more_references.get().is_some()
     }
 
     #[inline]
@@ -177,7 +178,7 @@ impl<'a> StartSpanOptions<'a> {
     where
         'a: 's,
     {
-        let tags = self.tags.as_ref();
+        let tags = self.tags.get();
         let first = tags.into_iter().flat_map(|tags| tags.first.iter().map_while(Option::as_ref));
         let more = tags.into_iter().flat_map(|tags| &tags.more);
         first.chain(more).map(|(key, value)| (*key, value))
@@ -188,7 +189,7 @@ impl<'a> StartSpanOptions<'a> {
         if value.is_none() {
             return;
         }
-        let tags = self.tags.get_or_insert_with(Tags::default);
+        let tags = self.tags.get_or_default();
         match tags.first.iter_mut().find(|slot| slot.is_none()) {
             Some(slot) => *slot = Some((key, value)),
             None => tags.more.push((key, value)),
@@ -205,15 +206,69 @@ struct Tags<'a> {
 
 type Tag<'a> = (&'a str, Value<'a>);
 
+/// What most options do not have: when they are dropped, that it is absent is seen in place, without a call.
+struct Seldom<T>(ManuallyDrop<Option<T>>);
+
+impl<T> Seldom<T> {
+    #[inline(always)]
+    const fn none() -> Self {
+        Self(ManuallyDrop::new(None))
+    }
+
+    #[inline]
+    fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
+    #[inline]
+    fn get_or_default(&mut self) -> &mut T
+    where
+        T: Default,
+    {
+        self.0.get_or_insert_default()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear(&mut self) {
+        drop(ManuallyDrop::into_inner(mem::replace(&mut self.0, ManuallyDrop::new(None))));
+    }
+}
+
+impl<T> Drop for Seldom<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.clear();
+        }
+    }
+}
+
+impl<T: Clone> Clone for Seldom<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Default for Seldom<T> {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Seldom<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Copies the context and asks nothing of it: empty ones are passed over when references are read.
 #[inline]
 fn to_reference(
     reference_type: ReferenceType,
     to: &(impl HasContext + ?Sized),
 ) -> Option<Reference> {
-    match to.to_context() {
-        Some(context) if !context.is_empty() => Some(Reference::new(reference_type, context)),
-        _ => None,
-    }
+    to.to_context().map(|context| Reference::new(reference_type, context))
 }
 
 #[cfg(test)]

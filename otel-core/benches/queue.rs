@@ -96,7 +96,7 @@ fn push_burst(
 
 fn finished_span<'a>(buf: &'a mut SpanBuf, scope: &'a InstrumentationScope) -> SpanView<'a> {
     let context = SpanContext::new(TraceId::from_parts(1, 2), SpanId::new(3), TraceFlags::SAMPLED);
-    buf.start("load-order", SpanKind::Internal);
+    buf.start("load-order", SpanKind::Internal, SpanIds::default());
     for (key, value) in [
         ("component", "grpc".into()),
         ("http.url", "/api/v1/customers/4711/orders".into()),
@@ -104,7 +104,8 @@ fn finished_span<'a>(buf: &'a mut SpanBuf, scope: &'a InstrumentationScope) -> S
     ] {
         buf.set_attribute(key, value, &SpanLimits::UNLIMITED);
     }
-    buf.finish(&SpanIds::new(&context, SpanId::new(4)), SpanTimes::default(), scope)
+    buf.set_ids(SpanIds::new(&context, SpanId::new(4)));
+    buf.finish(SpanTimes::default(), scope)
 }
 
 /// A processor that stays in our hands when a provider has it.

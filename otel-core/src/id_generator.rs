@@ -1,7 +1,9 @@
 //! Where new ids come from.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -84,6 +86,46 @@ impl IdGenerator for RandomIdGenerator {
 
     fn is_random(&self) -> bool {
         true
+    }
+}
+
+/// A provider's generator: the usual one is called directly, any other through its trait.
+#[derive(Clone, Debug)]
+pub(crate) enum ProviderIds {
+    Random(RandomIdGenerator),
+    Other(Arc<dyn IdGenerator>),
+}
+
+impl ProviderIds {
+    pub(crate) fn new(id_generator: impl IdGenerator + 'static) -> Self {
+        match (&id_generator as &dyn Any).downcast_ref() {
+            Some(random) => Self::Random(*random),
+            None => Self::Other(Arc::new(id_generator)),
+        }
+    }
+}
+
+impl IdGenerator for ProviderIds {
+    fn new_trace_id(&self) -> TraceId {
+        match self {
+            Self::Random(ids) => ids.new_trace_id(),
+            Self::Other(ids) => ids.new_trace_id(),
+        }
+    }
+
+    #[inline]
+    fn new_span_id(&self) -> SpanId {
+        match self {
+            Self::Random(ids) => ids.new_span_id(),
+            Self::Other(ids) => ids.new_span_id(),
+        }
+    }
+
+    fn is_random(&self) -> bool {
+        match self {
+            Self::Random(ids) => ids.is_random(),
+            Self::Other(ids) => ids.is_random(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::{Clock, ProviderClock, SystemClock};
 use crate::context::Context;
 use crate::diagnostics;
-use crate::id_generator::{IdGenerator, RandomIdGenerator};
+use crate::id_generator::{IdGenerator, ProviderIds, RandomIdGenerator};
 use crate::processor::{Pipeline, Scopes, SpanProcessor};
 use crate::record::SpanView;
 use crate::resource::Resource;
@@ -59,7 +59,7 @@ struct Owner {
 pub(crate) struct ProviderInner {
     pub(crate) sampler: Box<dyn Sampler>,
     pub(crate) local_children_follow: bool,
-    pub(crate) id_generator: Arc<dyn IdGenerator>,
+    pub(crate) ids: ProviderIds,
     pub(crate) limits: SpanLimits,
     pub(crate) clock: ProviderClock,
     processors: Vec<Arc<dyn SpanProcessor>>,
@@ -244,7 +244,7 @@ pub struct TracerProviderBuilder {
     resource: Option<Resource>,
     sampler: Box<dyn Sampler>,
     limits: SpanLimits,
-    id_generator: Arc<dyn IdGenerator>,
+    ids: ProviderIds,
     clock: Option<Arc<dyn Clock>>,
     processors: Vec<Arc<dyn SpanProcessor>>,
 }
@@ -270,7 +270,7 @@ impl TracerProviderBuilder {
 
     /// Sets where ids come from. Default: [`RandomIdGenerator`].
     pub fn id_generator(mut self, id_generator: impl IdGenerator + 'static) -> Self {
-        self.id_generator = Arc::new(id_generator);
+        self.ids = ProviderIds::new(id_generator);
         self
     }
 
@@ -303,7 +303,7 @@ impl TracerProviderBuilder {
         let inner = ProviderInner {
             local_children_follow: self.sampler.local_children_follow(),
             sampler: self.sampler,
-            id_generator: self.id_generator,
+            ids: self.ids,
             limits: self.limits,
             clock,
             observes_start: AtomicBool::new(
@@ -325,7 +325,7 @@ impl Default for TracerProviderBuilder {
             resource: None,
             sampler: Box::new(ParentBasedSampler::default()),
             limits: SpanLimits::default(),
-            id_generator: Arc::new(RandomIdGenerator::new()),
+            ids: ProviderIds::Random(RandomIdGenerator::new()),
             clock: None,
             processors: Vec::new(),
         }

@@ -50,9 +50,21 @@ impl SpanContext {
         self
     }
 
-    pub(crate) fn with_shared_trace_state(mut self, trace_state: Option<Arc<TraceState>>) -> Self {
-        self.trace_state = trace_state;
-        self
+    /// Puts a context together whole: one that is changed after it was made has to be moved once more.
+    #[inline]
+    pub(crate) const fn local(
+        trace_id: TraceId,
+        span_id: SpanId,
+        flags: TraceFlags,
+        trace_state: Option<Arc<TraceState>>,
+    ) -> Self {
+        Self { trace_id, span_id, flags, is_remote: false, trace_state }
+    }
+
+    /// Makes the context of a child: the same trace, flags and trace state.
+    #[inline]
+    pub(crate) fn child(&self, span_id: SpanId) -> Self {
+        Self::local(self.trace_id, span_id, self.flags, self.trace_state.clone())
     }
 
     /// Returns the id of the trace.

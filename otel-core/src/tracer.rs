@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::attribute::{AttributeSource, KeyValue, Value};
 use crate::context::{Context, is_current_suppressed};
 use crate::id::SpanId;
+use crate::id_generator::IdGenerator;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::provider::ProviderInner;
 use crate::sampler::{SamplingDecision, SamplingInput, SamplingResult};
@@ -79,20 +80,17 @@ impl Tracer {
         else {
             return StartDecision::unrecorded(parent.cloned().unwrap_or_default());
         };
-        let span_id = provider.id_generator.new_span_id();
+        let span_id = provider.ids.new_span_id();
         match parent {
             Some(parent)
                 if provider.local_children_follow
                     && !parent.is_remote()
                     && request.forced.is_none() =>
             {
-                let sampled = parent.flags().is_sampled();
-                let context = SpanContext::new(parent.trace_id(), span_id, parent.flags())
-                    .with_shared_trace_state(parent.shared_trace_state().cloned());
                 StartDecision {
-                    context,
+                    context: parent.child(span_id),
                     parent_span_id: parent.span_id(),
-                    is_recording: sampled,
+                    is_recording: parent.flags().is_sampled(),
                     sampler_attributes: None,
                 }
             }
@@ -109,7 +107,7 @@ impl Tracer {
         let provider = self.provider()?;
         let follows =
             provider.local_children_follow && provider.is_open() && !is_current_suppressed();
-        follows.then(|| provider.id_generator.new_span_id())
+        follows.then(|| provider.ids.new_span_id())
     }
 
     /// Tells whether two handles are of one tracer.
@@ -234,9 +232,8 @@ impl ProviderInner {
         let (trace_id, flags) = match parent {
             Some(parent) => (parent.trace_id(), parent.flags().with(TraceFlags::DEFERRED, false)),
             None => {
-                let flags =
-                    TraceFlags::NONE.with(TraceFlags::RANDOM, self.id_generator.is_random());
-                (self.id_generator.new_trace_id(), flags)
+                let flags = TraceFlags::NONE.with(TraceFlags::RANDOM, self.ids.is_random());
+                (self.ids.new_trace_id(), flags)
             }
         };
         let result = match request.forced {
@@ -255,14 +252,12 @@ impl ProviderInner {
         let flags = flags.with(TraceFlags::SAMPLED, is_sampled);
         let flags =
             request.forced.map_or(flags, |is_wanted| flags.with(TraceFlags::DEBUG, is_wanted));
-        let context = SpanContext::new(trace_id, span_id, flags);
-        let context = match result.trace_state {
-            Some(trace_state) => context.with_trace_state(trace_state),
-            None => context
-                .with_shared_trace_state(parent.and_then(SpanContext::shared_trace_state).cloned()),
+        let trace_state = match result.trace_state {
+            Some(trace_state) => (!trace_state.is_empty()).then(|| Arc::new(trace_state)),
+            None => parent.and_then(SpanContext::shared_trace_state).cloned(),
         };
         StartDecision {
-            context,
+            context: SpanContext::local(trace_id, span_id, flags, trace_state),
             parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
             is_recording: result.decision != SamplingDecision::Drop,
             sampler_attributes: result.attributes,

@@ -226,6 +226,7 @@ fn write_special_tag(
             };
             *context =
                 context.clone().with_flags(context.flags() & !0xFFFF | u32::from(flags.bits()));
+            span.set_flags(flags);
             tag.as_priority() == Some(false)
         }
     };

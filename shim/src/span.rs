@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use opentracing_api::backend::SpanBackend;
 use opentracing_api::{SpanContext, Value};
+use otel_core::record::SpanIds;
 use otel_core::{RecordingSpan, diagnostics};
 
-use crate::convert::{Semantics, SpecialTag, Tag, core_ids, write_log, write_tag};
+use crate::convert::{Semantics, SpecialTag, Tag, write_log, write_tag};
 
 /// What an OpenTracing span writes to: the core's slot, in a box that goes back to the thread's pool.
 pub(crate) struct SpanShim {
@@ -104,11 +105,10 @@ impl SpanBackend for SpanShim {
     }
 
     #[inline]
-    fn finish(mut self: Box<Self>, context: &SpanContext, time: Option<SystemTime>) {
-        let (trace_id, span_id, flags) = core_ids(context);
-        self.recording.end_as(trace_id, span_id, flags, time);
-        if let Some(service) = self.logged_service.as_deref().filter(|_| context.is_sampled()) {
-            log_span(service, &self.recording, context);
+    fn finish(mut self: Box<Self>, time: Option<SystemTime>) {
+        self.recording.end(time);
+        if let Some(service) = self.logged_service.as_deref() {
+            log_span(service, &self.recording);
         }
         self.keep();
     }
@@ -116,14 +116,17 @@ impl SpanBackend for SpanShim {
 
 /// Says that a span is on its way, as the Jaeger clients do.
 #[cold]
-fn log_span(service: &str, recording: &RecordingSpan, context: &SpanContext) {
-    let (trace_id, span_id) = (context.to_trace_id(), context.to_span_id());
+fn log_span(service: &str, recording: &RecordingSpan) {
+    let SpanIds { trace_id, span_id, parent_span_id, flags } = recording.ids();
+    if !flags.is_sampled() {
+        return;
+    }
     let operation_name = recording.name();
-    let parent_id = match recording.parent_span_id() {
+    let trace_id = SpanContext::from_parts(trace_id.high(), trace_id.low(), 0, 0).to_trace_id();
+    let parent_id = match parent_span_id {
         parent if parent.is_valid() => parent.to_string(),
         _ => "0".to_owned(),
     };
-    let (_, _, flags) = core_ids(context);
     let flags = u8::from(flags.is_sampled()) | u8::from(flags.is_debug()) << 1;
     diagnostics::info(format_args!(
         "Reporting span {trace_id}:{span_id}:{parent_id}:{flags} {service}.{operation_name}"

@@ -8,14 +8,15 @@ use opentracing_api::backend::{
     ScopeManager, SpanBackend, StartRequest, ThreadLocalScopes, TracerBackend,
 };
 use opentracing_api::{
-    Extract, ExtractError, FlushError, Flushed, Inject, InjectError, ReferenceType, SpanContext,
+    Extract, ExtractError, FlushError, Flushed, Inject, InjectError, ReferenceType, Span,
+    SpanContext,
 };
-use otel_core::{
-    AttributeSource, Baggage, Context, Link, SpanId, SpanKind, SpanRequest, TracerProvider,
-};
+use otel_core::record::SpanIds;
+use otel_core::{AttributeSource, Baggage, Context, Link, SpanKind, SpanRequest, TracerProvider};
 
 use crate::convert::{
-    Extension, Semantics, SpecialTag, Tag, ids_from_core, is_remote, to_core, with_extension,
+    Extension, Semantics, SpecialTag, Tag, core_ids, ids_from_core, is_remote, to_core,
+    with_extension,
 };
 use crate::propagation::Formats;
 use crate::span::SpanShim;
@@ -83,11 +84,8 @@ impl TracerShim {
     }
 
     /// Starts a span that is more than a plain child: a root, one with tags, references, baggage, or a remote parent.
-    fn start_special(
-        &self,
-        request: &StartRequest<'_>,
-        context: &mut SpanContext,
-    ) -> Option<Box<dyn SpanBackend>> {
+    #[inline(never)]
+    fn start_special(&self, request: &StartRequest<'_>) -> Span {
         let parent = usable_parent(request);
         let core_parent = parent.map(to_core);
         let debug_id = match (parent, request.parent()) {
@@ -109,19 +107,18 @@ impl TracerShim {
             parent_context: &parent_context,
         };
         let decision = self.tracer.decide(&core_request);
-        *context = ids_from_core(&decision.context);
-        request.inherit_baggage(context);
+        let mut context = ids_from_core(&decision.context);
+        request.inherit_baggage(&mut context);
         // A child of a trace has its state; a debug id belongs to the root alone.
         let trace_state = decision.context.trace_state().clone();
-        if context.extension::<Extension>().is_some() {
-            *context = std::mem::take(context)
-                .with_extension(Arc::new(Extension { trace_state, debug_id: None }));
+        let extension = Extension { trace_state, debug_id: None };
+        let mut context = if context.extension::<Extension>().is_some() {
+            context.with_extension(Arc::new(extension))
         } else {
-            *context =
-                with_extension(std::mem::take(context), Extension { trace_state, debug_id: None });
-        }
+            with_extension(context, extension)
+        };
         if !decision.is_recording {
-            return None;
+            return request.span(context, None);
         }
         let mut span = self.take_span();
         // The tags go through the same translation as those that are set later, not straight into the record.
@@ -139,35 +136,31 @@ impl TracerShim {
         let mut text = String::new();
         for (key, value) in request.tags() {
             if let Some(tag) = Tag::of(value, &mut text) {
-                span.write_tag(context, key, tag);
+                span.write_tag(&mut context, key, tag);
             }
         }
-        Some(span)
+        request.span(context, Some(span))
     }
 
     /// Starts a span without a parent, with nothing said about it but a name.
-    fn start_root(
-        &self,
-        request: &StartRequest<'_>,
-        context: &mut SpanContext,
-    ) -> Option<Box<dyn SpanBackend>> {
+    #[inline(never)]
+    fn start_root(&self, request: &StartRequest<'_>) -> Span {
         let core_request = SpanRequest {
             start_time: request.start_time(),
             ..SpanRequest::new(request.operation_name())
         };
         let decision = self.tracer.decide(&core_request);
-        *context = ids_from_core(&decision.context);
-        if !decision.context.trace_state().is_empty() {
-            let trace_state = decision.context.trace_state().clone();
-            *context =
-                with_extension(std::mem::take(context), Extension { trace_state, debug_id: None });
+        let span = decision.is_recording.then(|| {
+            let mut span = self.take_span();
+            span.recording.start(&self.tracer, &core_request, &decision);
+            span as Box<dyn SpanBackend>
+        });
+        let context = ids_from_core(&decision.context);
+        if decision.context.trace_state().is_empty() {
+            return request.span(context, span);
         }
-        if !decision.is_recording {
-            return None;
-        }
-        let mut span = self.take_span();
-        span.recording.start(&self.tracer, &core_request, &decision);
-        Some(span)
+        let trace_state = decision.context.trace_state().clone();
+        request.span(with_extension(context, Extension { trace_state, debug_id: None }), span)
     }
 
     #[inline]
@@ -183,41 +176,37 @@ impl TracerShim {
 
 impl TracerBackend for TracerShim {
     #[inline]
-    fn start_span(
-        &self,
-        request: &StartRequest<'_>,
-        context: &mut SpanContext,
-    ) -> Option<Box<dyn SpanBackend>> {
+    fn start_span(&self, request: &StartRequest<'_>) -> Span {
         if request.parent().is_none() && request.has_no_tags() {
-            return self.start_root(request, context);
+            return self.start_root(request);
         }
         // Under OpenTelemetry's rules an explicit parent is a link as well.
         let is_plain = request.is_plain_child()
             && (self.semantics == Semantics::Jaeger || request.references().next().is_none());
         let followed = request.parent().filter(|_| is_plain);
         let Some(parent) = followed.filter(|parent| parent.is_valid() && !is_remote(parent)) else {
-            return self.start_special(request, context);
+            return self.start_special(request);
         };
         let Some(span_id) = self.tracer.follow() else {
-            return self.start_special(request, context);
+            return self.start_special(request);
         };
         // Nearly every span: a child of a span of ours, with nothing said about it but a name.
-        context.set_ids_of(parent, span_id.as_u64());
         if !parent.is_sampled() {
-            return None;
+            return request.span(parent.child(span_id.as_u64()), None);
         }
         let mut span = self.take_span();
-        let parent_span_id = SpanId::new(parent.span_id());
+        let (trace_id, parent_span_id, flags) = core_ids(parent);
+        let ids = SpanIds { trace_id, span_id, parent_span_id, flags };
         let parent_context = || context_of(Some(to_core(parent)), request);
         let name = request.operation_name();
         span.recording.start_following(
             &self.tracer,
             name,
-            parent_span_id,
+            ids,
             request.start_time(),
             &parent_context,
         );
-        Some(span)
+        request.span(parent.child(span_id.as_u64()), Some(span))
     }
 
     fn inject(&self, context: &SpanContext, into: Inject<'_>) -> Result<(), InjectError> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::entry::{Entry, push_bytes, push_nested, put, read_u32, scalar_len};
+use super::entry::{Entry, push_bytes, push_nested, put, read_u32, read_u64, scalar_len};
 use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, SpanView, head, kind};
 use crate::attribute::{AttributeSource, Value};
 use crate::id::{SpanId, TraceId};
@@ -57,8 +57,11 @@ impl SpanBuf {
     }
 
     /// Begins the record of the next span; what the buffer held is gone, its memory stays.
+    ///
+    /// The ids are written now, not at the end: the finished record is copied as a whole, and such a copy waits for what
+    /// was written just before.
     #[inline]
-    pub fn start(&mut self, name: &str, kind: SpanKind) {
+    pub fn start(&mut self, name: &str, kind: SpanKind, ids: SpanIds) {
         let name = truncated_to_bytes(name, MAX_AREA_BYTES / 2);
         self.len = head::LEN;
         self.extend(name.len()).copy_from_slice(name.as_bytes());
@@ -73,6 +76,35 @@ impl SpanBuf {
         self.dropped_links = 0;
         self.last_event = None;
         self.fingerprints = [NO_FINGERPRINT; N_FINGERPRINTS];
+        self.set_ids(ids);
+    }
+
+    /// Replaces the ids that the record carries.
+    #[inline]
+    pub fn set_ids(&mut self, ids: SpanIds) {
+        let head = self.head();
+        put(head, head::FLAGS, ids.flags.bits().to_le_bytes());
+        put(head, head::TRACE_ID_HIGH, ids.trace_id.high().to_le_bytes());
+        put(head, head::TRACE_ID_LOW, ids.trace_id.low().to_le_bytes());
+        put(head, head::SPAN_ID, ids.span_id.as_u64().to_le_bytes());
+        put(head, head::PARENT_ID, ids.parent_span_id.as_u64().to_le_bytes());
+    }
+
+    /// Replaces the flags alone.
+    pub fn set_flags(&mut self, flags: TraceFlags) {
+        put(self.head(), head::FLAGS, flags.bits().to_le_bytes());
+    }
+
+    /// Returns the ids that were set.
+    pub fn ids(&self) -> SpanIds {
+        let read = |at| read_u64(&self.bytes, at).unwrap_or_default();
+        let flags = [self.bytes[head::FLAGS], self.bytes[head::FLAGS + 1]];
+        SpanIds {
+            trace_id: TraceId::from_parts(read(head::TRACE_ID_HIGH), read(head::TRACE_ID_LOW)),
+            span_id: SpanId::new(read(head::SPAN_ID)),
+            parent_span_id: SpanId::new(read(head::PARENT_ID)),
+            flags: TraceFlags::from_bits(u16::from_le_bytes(flags)),
+        }
     }
 
     /// Gives back memory that an unusually large span took.
@@ -279,10 +311,9 @@ impl SpanBuf {
         open.finish(block).n_links += 1;
     }
 
-    /// Writes the head and returns the finished record.
+    /// Completes the head and returns the finished record.
     pub fn finish<'a>(
         &'a mut self,
-        ids: &SpanIds,
         times: SpanTimes,
         scope: &'a InstrumentationScope,
     ) -> SpanView<'a> {
@@ -291,29 +322,33 @@ impl SpanBuf {
         let len = self.len;
         self.extend(8).fill(0);
         self.len = len;
-        let Some(head) = self.bytes.first_chunk_mut::<{ head::LEN }>() else {
-            unreachable!("a record has a head")
-        };
+        let (kind, status) = (self.kind as u8, self.status as u8);
+        let (name_len, scope_index) = (self.name_len as u32, scope.index());
+        let counts = [self.n_attributes, self.n_events, self.n_links].map(saturating_u16);
+        let dropped = [self.dropped_events, self.dropped_links].map(|n| saturating_u16(n as usize));
+        let dropped_attributes = self.dropped_attributes;
+        let head = self.head();
         put(head, head::FRAME_LEN, (frame_len as u32).to_le_bytes());
-        head[head::KIND] = self.kind as u8;
-        head[head::STATUS] = self.status as u8;
-        put(head, head::FLAGS, ids.flags.bits().to_le_bytes());
-        put(head, head::TRACE_ID_HIGH, ids.trace_id.high().to_le_bytes());
-        put(head, head::TRACE_ID_LOW, ids.trace_id.low().to_le_bytes());
-        put(head, head::SPAN_ID, ids.span_id.as_u64().to_le_bytes());
-        put(head, head::PARENT_ID, ids.parent_span_id.as_u64().to_le_bytes());
+        head[head::KIND] = kind;
+        head[head::STATUS] = status;
         put(head, head::START, times.start_unix_nanos.to_le_bytes());
         put(head, head::DURATION, times.duration_nanos.to_le_bytes());
-        put(head, head::NAME_LEN, (self.name_len as u32).to_le_bytes());
+        put(head, head::NAME_LEN, name_len.to_le_bytes());
         put(head, head::AREA_LEN, (area_len as u32).to_le_bytes());
-        put(head, head::N_ATTRIBUTES, saturating_u16(self.n_attributes).to_le_bytes());
-        put(head, head::N_EVENTS, saturating_u16(self.n_events).to_le_bytes());
-        put(head, head::N_LINKS, saturating_u16(self.n_links).to_le_bytes());
-        put(head, head::SCOPE, scope.index().to_le_bytes());
-        put(head, head::DROPPED_ATTRIBUTES, self.dropped_attributes.to_le_bytes());
-        put(head, head::DROPPED_EVENTS, saturating_u16(self.dropped_events as usize).to_le_bytes());
-        put(head, head::DROPPED_LINKS, saturating_u16(self.dropped_links as usize).to_le_bytes());
+        put(head, head::N_ATTRIBUTES, counts[0].to_le_bytes());
+        put(head, head::N_EVENTS, counts[1].to_le_bytes());
+        put(head, head::N_LINKS, counts[2].to_le_bytes());
+        put(head, head::SCOPE, scope_index.to_le_bytes());
+        put(head, head::DROPPED_ATTRIBUTES, dropped_attributes.to_le_bytes());
+        put(head, head::DROPPED_EVENTS, dropped[0].to_le_bytes());
+        put(head, head::DROPPED_LINKS, dropped[1].to_le_bytes());
         SpanView::new(&self.bytes[..frame_len], scope)
+    }
+
+    #[inline]
+    fn head(&mut self) -> &mut [u8; head::LEN] {
+        let Some(head) = self.bytes.first_chunk_mut() else { unreachable!("a record has a head") };
+        head
     }
 
     #[inline]
@@ -497,7 +532,7 @@ impl fmt::Debug for SpanBuf {
     }
 }
 
-/// The ids that a finished record carries.
+/// The ids that a record carries.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SpanIds {
     /// The id of the trace.

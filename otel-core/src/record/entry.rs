@@ -46,6 +46,10 @@ pub(super) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
+pub(super) fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
 /// Appends an entry with a scalar, or a nested one, to other entries.
 fn push_entry(bytes: &mut Vec<u8>, key: &str, value: Value<'_>, limits: &SpanLimits) {
     match value {

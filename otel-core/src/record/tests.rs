@@ -12,12 +12,13 @@ fn finished(buf: &mut SpanBuf) -> SpanData {
         SpanContext::new(TraceId::from_parts(u64::MAX, 2), SpanId::new(3), TraceFlags::SAMPLED);
     let times = SpanTimes { start_unix_nanos: 5, duration_nanos: 6 };
     let scope = InstrumentationScope::new("scope", "1");
-    SpanData::from(buf.finish(&SpanIds::new(&context, SpanId::new(4)), times, &scope))
+    buf.set_ids(SpanIds::new(&context, SpanId::new(4)));
+    SpanData::from(buf.finish(times, &scope))
 }
 
 fn started(name: &str) -> SpanBuf {
     let mut buf = SpanBuf::new();
-    buf.start(name, SpanKind::Internal);
+    buf.start(name, SpanKind::Internal, SpanIds::default());
     buf
 }
 
@@ -242,7 +243,7 @@ fn a_buffer_forgets_the_span_before() {
     buf.set_attribute("key", Value::I64(1), &LIMITS);
     buf.set_status(StatusCode::Error, "broken");
     finished(&mut buf);
-    buf.start("second", SpanKind::Client);
+    buf.start("second", SpanKind::Client, SpanIds::default());
     let span = finished(&mut buf);
     assert_eq!((span.name.as_str(), span.attributes.len()), ("second", 0));
     assert_eq!((span.status, span.status_description.as_str()), (StatusCode::Unset, ""));
@@ -255,7 +256,7 @@ fn bytes_that_are_no_record_are_read_without_a_panic() {
     buf.set_attribute("key", Value::Strs(&["a"]), &LIMITS);
     buf.add_event("event", 0, &[("a", Value::I64(1))], &LIMITS);
     buf.add_link(&SpanContext::invalid(), &[("a", Value::I64(1))], &LIMITS);
-    let whole = buf.finish(&SpanIds::default(), SpanTimes::default(), &scope).frame().to_vec();
+    let whole = buf.finish(SpanTimes::default(), &scope).frame().to_vec();
     let mut state = 1_u64;
     for round in 0..20_000 {
         let mut frame = whole[..round % (whole.len() + 1)].to_vec();

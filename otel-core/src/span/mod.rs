@@ -144,7 +144,7 @@ impl Span {
     /// Ends the span at a given time; one before the start makes a duration of zero.
     pub fn end_at(mut self, time: SystemTime) {
         if let Some(mut recording) = self.recording.take() {
-            recording.end(&self.context, Some(time));
+            recording.end(Some(time));
             recording::keep(recording);
         }
     }
@@ -154,7 +154,7 @@ impl Drop for Span {
     #[inline]
     fn drop(&mut self) {
         if let Some(mut recording) = self.recording.take() {
-            recording.end(&self.context, None);
+            recording.end(None);
             recording::keep(recording);
         }
     }

@@ -9,9 +9,8 @@ use super::{Link, SpanKind, StatusCode};
 use crate::attribute::{AttributeSource, Value};
 use crate::clock::{Clock, unix_nanos_of};
 use crate::context::Context;
-use crate::id::{SpanId, TraceId};
 use crate::record::{SpanBuf, SpanIds, SpanTimes};
-use crate::span_context::{SpanContext, TraceFlags};
+use crate::span_context::TraceFlags;
 use crate::tracer::{SpanRequest, StartDecision, Tracer};
 
 /// What a recording span writes to.
@@ -23,7 +22,6 @@ pub struct RecordingSpan {
     buf: SpanBuf,
     /// The tracer of the last span is kept: the next one is most often the same tracer's, and needs no new reference.
     tracer: Tracer,
-    parent_span_id: SpanId,
     start_reading: u64,
     start_unix_nanos: Option<u64>,
 }
@@ -34,7 +32,6 @@ impl RecordingSpan {
         Self {
             buf: SpanBuf::new(),
             tracer: Tracer::noop(),
-            parent_span_id: SpanId::INVALID,
             start_reading: 0,
             start_unix_nanos: None,
         }
@@ -42,9 +39,9 @@ impl RecordingSpan {
 
     /// Starts a span that `tracer` decided to record.
     pub fn start(&mut self, tracer: &Tracer, request: &SpanRequest<'_>, decision: &StartDecision) {
-        self.begin(tracer, request.name, decision.parent_span_id);
+        let ids = SpanIds::new(&decision.context, decision.parent_span_id);
+        self.begin(tracer, request.name, request.kind, ids);
         let Some(provider) = tracer.provider() else { return };
-        self.buf.set_kind(request.kind);
         self.start_unix_nanos = request.start_time.map(unix_nanos_of);
         if let Some(attributes) = &decision.sampler_attributes {
             attributes
@@ -73,11 +70,11 @@ impl RecordingSpan {
         &mut self,
         tracer: &Tracer,
         name: &str,
-        parent_span_id: SpanId,
+        ids: SpanIds,
         start_time: Option<SystemTime>,
         parent_context: &dyn Fn() -> Context,
     ) {
-        self.begin(tracer, name, parent_span_id);
+        self.begin(tracer, name, SpanKind::Internal, ids);
         let Some(provider) = tracer.provider() else { return };
         self.start_unix_nanos = start_time.map(unix_nanos_of);
         if provider.observes_start() {
@@ -87,12 +84,11 @@ impl RecordingSpan {
     }
 
     #[inline]
-    fn begin(&mut self, tracer: &Tracer, name: &str, parent_span_id: SpanId) {
+    fn begin(&mut self, tracer: &Tracer, name: &str, kind: SpanKind, ids: SpanIds) {
         if !self.tracer.is_same(tracer) {
             self.tracer = tracer.clone();
         }
-        self.parent_span_id = parent_span_id;
-        self.buf.start(name, SpanKind::Internal);
+        self.buf.start(name, kind, ids);
     }
 
     #[cold]
@@ -177,9 +173,14 @@ impl RecordingSpan {
         self.buf.name()
     }
 
-    /// Returns the parent's id; invalid for a root.
-    pub fn parent_span_id(&self) -> SpanId {
-        self.parent_span_id
+    /// Returns the ids of the span and of its parent.
+    pub fn ids(&self) -> SpanIds {
+        self.buf.ids()
+    }
+
+    /// Replaces the trace flags: for a translator whose tags can still change them.
+    pub fn set_flags(&mut self, flags: TraceFlags) {
+        self.buf.set_flags(flags);
     }
 
     /// Gives back memory that an unusually large span took, before the slot waits for its next one.
@@ -209,19 +210,7 @@ impl RecordingSpan {
 
     /// Ends the span: processors are told, and the slot is ready for the next span.
     #[inline]
-    pub fn end(&mut self, context: &SpanContext, time: Option<SystemTime>) {
-        self.end_as(context.trace_id(), context.span_id(), context.flags(), time);
-    }
-
-    /// Ends the span as [`end`](Self::end) does, for whoever keeps its ids in another form.
-    #[inline]
-    pub fn end_as(
-        &mut self,
-        trace_id: TraceId,
-        span_id: SpanId,
-        flags: TraceFlags,
-        time: Option<SystemTime>,
-    ) {
+    pub fn end(&mut self, time: Option<SystemTime>) {
         let Some(tracer) = self.tracer.inner() else { return };
         let provider = tracer.provider();
         let clock = &provider.clock;
@@ -242,8 +231,7 @@ impl RecordingSpan {
                 }
             }
         };
-        let ids = SpanIds { trace_id, span_id, parent_span_id: self.parent_span_id, flags };
-        let view = self.buf.finish(&ids, times, tracer.scope());
+        let view = self.buf.finish(times, tracer.scope());
         provider.tell_end(&view);
     }
 }
@@ -257,7 +245,8 @@ impl Default for RecordingSpan {
 impl fmt::Debug for RecordingSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordingSpan")
-            .field("parent_span_id", &self.parent_span_id)
+            .field("name", &self.name())
+            .field("ids", &self.ids())
             .finish_non_exhaustive()
     }
 }

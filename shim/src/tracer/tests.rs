@@ -292,7 +292,7 @@ fn processors_see_the_parent_and_the_baggage_and_nothing_of_the_current_context(
 fn a_local_parent_is_not_remote_and_flags_keep_their_places() {
     let remote = otel_core::SpanContext::new(
         otel_core::TraceId::from_parts(1, 2),
-        SpanId::new(3),
+        otel_core::SpanId::new(3),
         TraceFlags::SAMPLED | TraceFlags::DEBUG | TraceFlags::RANDOM,
     )
     .with_remote(true);

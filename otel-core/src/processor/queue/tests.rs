@@ -7,8 +7,8 @@ use crate::span::SpanKind;
 
 fn push_named(queue: &SpanQueue, name: &str) -> Push {
     let (mut buf, scope) = (SpanBuf::new(), InstrumentationScope::default());
-    buf.start(name, SpanKind::Internal);
-    queue.push(&buf.finish(&SpanIds::default(), SpanTimes::default(), &scope))
+    buf.start(name, SpanKind::Internal, SpanIds::default());
+    queue.push(&buf.finish(SpanTimes::default(), &scope))
 }
 
 fn drained_names(queue: &SpanQueue) -> Vec<String> {
