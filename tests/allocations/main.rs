@@ -2,12 +2,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use integration_tests::Receiver;
-use opentracing_api::{Extract, Inject, SpanContext, TextMapReader, TextMapWriter, Tracer};
+use opentracing_api::{Extract, Inject, Span, SpanContext, TextMapReader, TextMapWriter, Tracer};
 use opentracing_api::{child_of, fields};
 use opentracing_shim::jaeger::{Config, Sampler};
 
@@ -15,6 +15,7 @@ use opentracing_shim::jaeger::{Config, Sampler};
 struct Counting;
 
 static OF_ALL: AtomicU64 = AtomicU64::new(0);
+static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 
 thread_local! {
     static OF_THREAD: Cell<u64> = const { Cell::new(0) };
@@ -24,12 +25,14 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         OF_ALL.fetch_add(1, Ordering::Relaxed);
+        LIVE_BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
         let _ = OF_THREAD.try_with(|count| count.set(count.get() + 1));
         // SAFETY: the caller's promise is handed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size() as i64, Ordering::Relaxed);
         // SAFETY: the caller's promise is handed on.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -111,6 +114,37 @@ fn an_unsampled_span_allocates_nothing_and_its_context_neither() {
     };
     run();
     assert_eq!(allocations_of(run).0, 0);
+}
+
+#[test]
+fn a_thread_that_finishes_the_spans_of_another_does_not_hoard_them() {
+    const N_SPANS: usize = 2_000;
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // Nobody reads, so nothing is kept here of what is sent.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let config = Config::new("allocations").agent_host("127.0.0.1");
+    let config = config.agent_port(socket.local_addr().unwrap().port()).max_queue_spans(1);
+    let tracer = config.flush_interval(Duration::from_secs(600)).build().unwrap();
+    let (to_finisher, spans) = mpsc::sync_channel::<Vec<Span>>(0);
+    let (to_starter, has_finished) = mpsc::sync_channel::<()>(0);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for spans in spans {
+                spans.into_iter().for_each(|span| drop(span.into_shared()));
+                to_starter.send(()).unwrap();
+            }
+        });
+        let round = || {
+            to_finisher.send((0..N_SPANS).map(|_| tracer.start_span("work")).collect()).unwrap();
+            has_finished.recv().unwrap();
+        };
+        (0..3).for_each(|_| round());
+        let before = LIVE_BYTES.load(Ordering::Relaxed);
+        (0..10).for_each(|_| round());
+        let n_more_bytes = LIVE_BYTES.load(Ordering::Relaxed) - before;
+        assert!(n_more_bytes < 64 << 10, "{n_more_bytes} bytes more after ten rounds");
+        drop(to_finisher);
+    });
 }
 
 /// A carrier of one header, in a place of its own.

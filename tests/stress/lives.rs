@@ -1,11 +1,10 @@
 //! Spans that live long: many at once, in any order, or for ever.
 
-use std::mem;
 use std::thread;
 
 use opentracing_api::{Span, Tracer, child_of};
 
-use crate::{LONG, Service, check_account, in_memory, numbers_of};
+use crate::{LONG, Service, check_account, in_memory, leak, numbers_of};
 
 const N_LIVE: usize = 10_000;
 
@@ -62,16 +61,16 @@ fn leaked_spans_are_not_finished_and_harm_no_other() {
     let service = Service::start();
     for number in 0..N_ROUNDS {
         let start = |name| service.tracer.start_span(name);
-        mem::forget(start("leaked"));
-        mem::forget(start("leaked").into_shared());
+        leak(start("leaked"));
+        leak(start("leaked").into_shared());
         let shared = start("finished by one owner").into_shared();
-        mem::forget(shared.clone());
+        leak(shared.clone());
         shared.finish();
         start("neighbour").set_tag("number", number);
     }
     let tracer = Tracer::clone(&service.tracer);
     let leaking = thread::spawn(move || {
-        mem::forget(tracer.start_active_span("leaked"));
+        leak(tracer.start_active_span("leaked"));
         tracer.start_span("below").finish();
         assert!(tracer.active_span().is_some(), "the scope was never closed");
     });

@@ -11,7 +11,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::{Service, check_account};
+use crate::{Service, check_account, leak};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -34,7 +34,7 @@ enum Step {
     Log { span: Index, fields: Vec<(usize, OwnedValue)> },
     Rename { span: Index, name: String },
     End { span: Index, end: End, thread: usize },
-    Forget { span: Index },
+    Leak { span: Index },
     Flush,
 }
 
@@ -89,7 +89,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (span(), name()).prop_map(|(span, name)| Step::Rename { span, name }),
         3 => (span(), prop_oneof![Just(End::Finish), Just(End::Drop)], 0..=N_THREADS)
             .prop_map(|(span, end, thread)| Step::End { span, end, thread }),
-        1 => span().prop_map(|span| Step::Forget { span }),
+        1 => span().prop_map(|span| Step::Leak { span }),
         1 => Just(Step::Flush),
     ]
 }
@@ -139,9 +139,9 @@ impl Run {
                     }
                 }
             }
-            Step::Forget { span } => {
+            Step::Leak { span } => {
                 if let Some((_, span)) = self.remove(&span) {
-                    mem::forget(span);
+                    leak(span);
                 }
             }
             Step::Flush => {
