@@ -6,6 +6,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
+use integration_tests::Receiver;
+use jaeger_udp::JaegerExporter;
 use opentracing_api::Tracer;
 use otel_core::exporter::{ExportError, SpanBatch, SpanExporter};
 use otel_core::{BatchProcessor, SimpleProcessor, SpanProcessor, TracerProvider};
@@ -210,6 +212,57 @@ fn an_exporter_that_is_slow_fails_and_panics_costs_what_it_says_and_no_more() {
         );
         assert!(counts.exported_spans > 0 && counts.failed_spans > 0);
     }
+}
+
+/// An exporter that takes spans, and panics whenever it is asked what became of them.
+#[derive(Debug)]
+struct Tongueless;
+
+impl SpanExporter for Tongueless {
+    fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn lost_spans(&self) -> u64 {
+        panic!("an exporter's bug")
+    }
+
+    fn held_spans(&self) -> u64 {
+        panic!("an exporter's bug")
+    }
+}
+
+#[test]
+fn an_exporter_that_panics_when_it_is_asked_counts_as_one_that_lost_nothing() {
+    for provider in [
+        provider_of(BatchProcessor::builder(Tongueless).interval(NEVER).build()),
+        provider_of(SimpleProcessor::new(Tongueless)),
+    ] {
+        provider.tracer("stress").start("work").end();
+        assert_eq!(provider.flush(LONG).unwrap().exported_spans, 1);
+        provider.close(LONG).unwrap();
+        check_account(provider.counts(), 1);
+    }
+}
+
+#[test]
+fn spans_that_an_exporter_holds_back_are_on_their_way() {
+    let receiver = Receiver::start();
+    let exporter = || {
+        let builder = JaegerExporter::builder().agent_host("127.0.0.1");
+        builder.agent_port(receiver.port()).build()
+    };
+    for provider in [
+        provider_of(BatchProcessor::builder(exporter()).interval(NEVER).build()),
+        provider_of(SimpleProcessor::new(exporter())),
+    ] {
+        (0..10).for_each(|_| provider.tracer("stress").start("work").end());
+        let counts = provider.counts();
+        assert_eq!((counts.exported_spans, counts.pending_spans), (0, 10), "{provider:?}");
+        provider.flush(LONG).unwrap();
+        assert_eq!((provider.counts().exported_spans, provider.counts().pending_spans), (10, 0));
+    }
+    assert!(receiver.wait_for_spans(20, LONG));
 }
 
 fn provider_of(processor: impl SpanProcessor) -> TracerProvider {

@@ -1,5 +1,6 @@
 //! Exports each span as it ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -95,14 +96,26 @@ impl SpanProcessor for SimpleProcessor {
 }
 
 impl State {
-    fn counts_now(&self) -> SpanCounts {
-        let undelivered_spans = self.exporter.lost_spans();
-        let lost_spans = self.counts.closed_spans + self.counts.failed_spans + undelivered_spans;
-        let exported_spans = self.counts.finished_spans.saturating_sub(lost_spans);
-        SpanCounts { undelivered_spans, exported_spans, ..self.counts }
+    /// Returns the counts with what the exporter says; where it panics, its last numbers stay.
+    fn counts_now(&mut self) -> SpanCounts {
+        let exporter = &self.exporter;
+        let asked =
+            catch_unwind(AssertUnwindSafe(|| (exporter.lost_spans(), exporter.held_spans())));
+        if let Ok((lost_spans, held_spans)) = asked {
+            self.counts.undelivered_spans = lost_spans;
+            self.counts.pending_spans = held_spans;
+        }
+        let mut counts = self.counts;
+        if self.is_closed {
+            // What the exporter still holds will never leave.
+            counts.closed_spans += std::mem::take(&mut counts.pending_spans);
+        }
+        let settled = counts.lost_spans() + counts.pending_spans;
+        counts.exported_spans = counts.finished_spans.saturating_sub(settled);
+        counts
     }
 
-    fn flushed(&self) -> Flushed {
+    fn flushed(&mut self) -> Flushed {
         let counts = self.counts_now();
         Flushed::new(counts.exported_spans, counts.lost_spans())
     }
