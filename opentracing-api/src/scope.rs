@@ -20,7 +20,7 @@ use crate::tracer::TracerInner;
 /// It belongs to its thread and cannot be held across an `.await` of a future that moves: use
 /// [`InSpan`](crate::InSpan) there. Scopes close best in the reverse order of their opening. One
 /// that closes while another opened later is still open changes nothing at that moment; its span
-/// finishes when the later one closes.
+/// finishes when the later one closes, or with the thread.
 #[must_use = "a scope that is not kept closes at once"]
 pub struct Scope {
     span: SharedSpan,
@@ -257,6 +257,17 @@ impl Stack {
         let slot = if slots.last()?.is_closed { slots.pop() } else { None };
         DEPTH.set(slots.len());
         slot
+    }
+}
+
+impl Drop for Stack {
+    /// Finishes the spans of scopes that wait for one above them, which closes too late or never.
+    fn drop(&mut self) {
+        for slot in self.slots.get_mut().drain(..).rev() {
+            if let Some(span) = &slot.finish {
+                span.finish();
+            }
+        }
     }
 }
 

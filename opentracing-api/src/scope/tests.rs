@@ -222,6 +222,34 @@ fn spans_and_scopes_work_while_a_thread_is_ending() {
 }
 
 #[test]
+fn a_scope_that_closed_out_of_turn_finishes_its_span_at_the_latest_with_its_thread() {
+    thread_local! {
+        static INNER: RefCell<Option<Scope>> = const { RefCell::new(None) };
+    }
+    for is_leaked in [false, true] {
+        let (recorder, tracer) = recording();
+        let keeps_outer = thread::spawn(move || {
+            // Registered before the stack, so that it is dropped after it.
+            INNER.set(None);
+            let (outer, inner) =
+                (tracer.start_active_span("outer"), tracer.start_active_span("inner"));
+            let kept = outer.span().clone();
+            drop(outer);
+            if is_leaked {
+                mem::forget(inner);
+            } else {
+                INNER.set(Some(inner));
+            }
+            kept
+        });
+        let kept = keeps_outer.join().unwrap();
+        assert!(!kept.is_recording());
+        let finished = if is_leaked { vec!["outer"] } else { vec!["outer", "inner"] };
+        assert_eq!(recorder.finished_names(), finished);
+    }
+}
+
+#[test]
 fn an_unknown_scope_number_changes_nothing() {
     let (_, tracer) = recording();
     let scope = tracer.start_active_span("s");
