@@ -64,7 +64,7 @@ impl SpanBuf {
     pub fn start(&mut self, name: &str, kind: SpanKind, ids: SpanIds) {
         let name = truncated_to_bytes(name, MAX_AREA_BYTES / 2);
         self.len = head::LEN;
-        self.extend(name.len()).copy_from_slice(name.as_bytes());
+        copy_short(self.extend(name.len()), name.as_bytes());
         self.name_len = name.len();
         self.kind = kind;
         self.status = StatusCode::Unset;
@@ -174,43 +174,60 @@ impl SpanBuf {
     #[inline]
     pub fn set_attribute(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) {
         match value {
-            Value::Str(text) => {
-                self.set_scalar(kind::STR, key, limits.cut_text(text).as_bytes(), limits)
-            }
-            Value::I64(number) => self.set_scalar(kind::I64, key, &number.to_le_bytes(), limits),
-            Value::Bool(flag) => self.set_scalar(kind::BOOL, key, &[u8::from(flag)], limits),
-            Value::F64(number) => self.set_scalar(kind::F64, key, &number.to_le_bytes(), limits),
-            Value::Bytes(value) => {
-                self.set_scalar(kind::BYTES, key, limits.cut_bytes(value), limits)
-            }
+            Value::Str(text) => self.set_str(key, text, limits),
+            Value::I64(number) => self.set_i64(key, number, limits),
+            Value::Bool(flag) => self.set_bool(key, flag, limits),
+            Value::F64(number) => self.set_f64(key, number, limits),
+            Value::Bytes(bytes) => self.set_bytes(key, bytes, limits),
             nested => self.set_nested(key, nested, limits),
         }
     }
 
     /// Sets an attribute to a text, as [`set_attribute`](Self::set_attribute) does.
-    #[inline]
+    #[inline(never)]
     pub fn set_str(&mut self, key: &str, text: &str, limits: &SpanLimits) {
         self.set_scalar(kind::STR, key, limits.cut_text(text).as_bytes(), limits);
     }
 
     /// Sets an attribute to a whole number, as [`set_attribute`](Self::set_attribute) does.
-    #[inline]
+    #[inline(never)]
     pub fn set_i64(&mut self, key: &str, number: i64, limits: &SpanLimits) {
         self.set_scalar(kind::I64, key, &number.to_le_bytes(), limits);
     }
 
-    /// Sets an attribute whose value is in its final form. Out of line, once for all types: a caller that knows the type
-    /// calls this directly.
+    #[inline(never)]
+    fn set_bool(&mut self, key: &str, flag: bool, limits: &SpanLimits) {
+        self.set_scalar(kind::BOOL, key, &[u8::from(flag)], limits);
+    }
+
+    #[inline(never)]
+    fn set_f64(&mut self, key: &str, number: f64, limits: &SpanLimits) {
+        self.set_scalar(kind::F64, key, &number.to_le_bytes(), limits);
+    }
+
+    #[inline(never)]
+    fn set_bytes(&mut self, key: &str, bytes: &[u8], limits: &SpanLimits) {
+        self.set_scalar(kind::BYTES, key, limits.cut_bytes(bytes), limits);
+    }
+
+    /// Sets an attribute whose value is in its final form. Compiled once for each type, so that the length of a value is
+    /// known where it is always the same.
+    #[inline(always)]
     fn set_scalar(&mut self, kind: u8, key: &str, value: &[u8], limits: &SpanLimits) {
         let fingerprint = fingerprint_of(key);
-        if self.may_hold(fingerprint) && self.overwrite(key, |buf| buf.push_bytes(kind, key, value))
-        {
+        if self.may_hold(fingerprint) && self.overwrite_scalar(kind, key, value) {
             return;
         }
         let has_room = self.len + key.len() + value.len() < MAX_AREA_BYTES;
         if self.admit(key, fingerprint, has_room, limits) {
             self.push_bytes(kind, key, value);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn overwrite_scalar(&mut self, kind: u8, key: &str, value: &[u8]) -> bool {
+        self.overwrite(key, |buf| buf.push_bytes(kind, key, value))
     }
 
     #[cold]
@@ -412,7 +429,6 @@ impl SpanBuf {
     }
 
     /// Appends an entry; a text over the value limit is cut after that many characters.
-    #[inline]
     fn push_entry(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) {
         match value {
             Value::Str(text) => self.push_bytes(kind::STR, key, limits.cut_text(text).as_bytes()),
@@ -424,18 +440,24 @@ impl SpanBuf {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_bytes(&mut self, kind: u8, key: &str, value: &[u8]) {
         if key.len() > 0xFF || value.len() > 0xFFFF {
-            return self.rewrite(|bytes| push_bytes(bytes, kind, key, value));
+            return self.push_long(kind, key, value);
         }
         let word = u32::from(kind) | (key.len() as u32) << 8 | (value.len() as u32) << 16;
         let entry = self.extend(4 + key.len() + value.len());
         let (head, rest) = entry.split_at_mut(4);
         head.copy_from_slice(&word.to_le_bytes());
         let (key_place, value_place) = rest.split_at_mut(key.len());
-        key_place.copy_from_slice(key.as_bytes());
-        value_place.copy_from_slice(value);
+        copy_short(key_place, key.as_bytes());
+        copy_short(value_place, value);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_long(&mut self, kind: u8, key: &str, value: &[u8]) {
+        self.rewrite(|bytes| push_bytes(bytes, kind, key, value));
     }
 
     /// Appends the fields of an event or a link, and writes their two counts at `counts`.
@@ -561,6 +583,37 @@ pub struct SpanTimes {
     pub start_unix_nanos: u64,
     /// Nanoseconds.
     pub duration_nanos: u64,
+}
+
+/// Copies bytes of which there are mostly few, in place instead of by a call: as two pieces of a fixed length that overlap
+/// as much as they have to.
+#[inline(always)]
+fn copy_short(place: &mut [u8], bytes: &[u8]) {
+    let place = &mut place[..bytes.len()];
+    let len = bytes.len();
+    if len > 32 {
+        place.copy_from_slice(bytes);
+    } else if len >= 16 {
+        copy_ends::<16>(place, bytes);
+    } else if len >= 8 {
+        copy_ends::<8>(place, bytes);
+    } else if len >= 4 {
+        copy_ends::<4>(place, bytes);
+    } else if len >= 2 {
+        copy_ends::<2>(place, bytes);
+    } else if len == 1 {
+        place[0] = bytes[0];
+    }
+}
+
+#[inline(always)]
+fn copy_ends<const N: usize>(place: &mut [u8], bytes: &[u8]) {
+    if let (Some(place), Some(bytes)) = (place.first_chunk_mut::<N>(), bytes.first_chunk()) {
+        *place = *bytes;
+    }
+    if let (Some(place), Some(bytes)) = (place.last_chunk_mut::<N>(), bytes.last_chunk()) {
+        *place = *bytes;
+    }
 }
 
 /// Mixes the length with the first and the last byte: enough to tell most keys of a span apart.
