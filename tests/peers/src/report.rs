@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::peers::{ENTRIES, Entry, FLOOR, Role};
+use crate::peers::{ENTRIES, Entry, FLOOR, FLOOR_SAME_CLOCK, Role};
 use crate::workload::{Figures, Workload};
 
 /// All runs, by peer and workload.
@@ -169,12 +169,18 @@ impl Results {
         };
         vec![
             Target::at_most("W1 ours-opentracing, ns", w1(face), 65.0).with_instant(115.0),
-            Target::at_most("W1 ours-opentracing ÷ best peer", ratio(w1(face), best_w1), 0.47)
+            Target::at_most("W1 ours-opentracing ÷ best peer", ratio(w1(face), best_w1), 0.5)
                 .with_instant(0.83),
-            Target::at_most("W1 ours-opentracing ÷ floor", ratio(w1(face), w1(FLOOR)), 0.70)
-                .with_instant(1.24),
-            Target::at_most("W1 ours-core ÷ floor", ratio(w1(core), w1(FLOOR)), 0.62)
-                .with_instant(1.16),
+            Target::at_most(
+                "W1 ours-opentracing ÷ floor with the same clock",
+                ratio(w1(face), w1(FLOOR_SAME_CLOCK)),
+                1.6,
+            ),
+            Target::at_most(
+                "W1 ours-core ÷ floor with the same clock",
+                ratio(w1(core), w1(FLOOR_SAME_CLOCK)),
+                1.4,
+            ),
             Target::at_most("W2 ours-opentracing, ns", self.median(face, W2, "caller_ns"), 8.0),
             Target::at_most("W2 ours-core, ns", self.median(core, W2, "caller_ns"), 8.0),
             Target::at_most(
@@ -188,8 +194,8 @@ impl Results {
                 ratio(w3(face), best_w3),
                 0.1,
             ),
-            Target::at_most("W3 ours-opentracing ÷ floor", ratio(w3(face), w3(FLOOR)), 1.52),
-            Target::at_most("W3 ours-core ÷ floor", ratio(w3(core), w3(FLOOR)), 1.52),
+            Target::at_most("W3 ours-opentracing ÷ floor", ratio(w3(face), w3(FLOOR)), 1.5),
+            Target::at_most("W3 ours-core ÷ floor", ratio(w3(core), w3(FLOOR)), 1.5),
             Target::at_most(
                 "allocations per span, caller",
                 self.median(face, Alloc, "allocs_caller"),

@@ -4,7 +4,9 @@
 //! bytes cost, not a tracer.
 
 use std::net::UdpSocket;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use otel_core::{Clock as _, SystemClock};
 
 use super::Settings;
 use crate::workload::{self, Peer};
@@ -24,6 +26,14 @@ pub(super) fn build_on_system_time(settings: &Settings) -> Box<dyn Peer> {
 pub(super) fn build_on_instant(settings: &Settings) -> Box<dyn Peer> {
     let clock = SteadyClock { base: Instant::now(), base_micros: WallClock.now_micros() };
     Box::new(Floor::new(clock, *settings))
+}
+
+pub(super) fn build_on_our_clock(settings: &Settings) -> Box<dyn Peer> {
+    let clock: &'static SystemClock = Box::leak(Box::default());
+    // The first measure of the counter's speed, as a provider's worker takes it.
+    std::thread::sleep(Duration::from_millis(20));
+    clock.reanchor();
+    Box::new(Floor::new(OurClock(clock), *settings))
 }
 
 impl<C: Clock> Floor<C> {
@@ -261,6 +271,17 @@ impl Clock for SteadyClock {
     #[inline]
     fn now_micros(&self) -> u64 {
         self.base_micros + self.base.elapsed().as_micros() as u64
+    }
+}
+
+/// The engine's clock.
+#[derive(Clone, Copy)]
+struct OurClock(&'static SystemClock);
+
+impl Clock for OurClock {
+    #[inline]
+    fn now_micros(&self) -> u64 {
+        self.0.unix_nanos(self.0.now()) / 1000
     }
 }
 

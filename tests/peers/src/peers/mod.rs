@@ -85,6 +85,14 @@ pub const ENTRIES: &[Entry] = &[
         build: floor::build_on_system_time,
     },
     Entry {
+        name: FLOOR_SAME_CLOCK,
+        role: Role::Floor,
+        sends: true,
+        has_sampler: false,
+        what: "the same with two reads of the engine's `SystemClock`",
+        build: floor::build_on_our_clock,
+    },
+    Entry {
         name: "floor-udp-instant",
         role: Role::Floor,
         sends: true,
@@ -128,6 +136,8 @@ pub const ENTRIES: &[Entry] = &[
 
 /// The floor that ratios are taken of.
 pub const FLOOR: &str = "floor-udp";
+/// The floor that reads the clock that we read.
+pub const FLOOR_SAME_CLOCK: &str = "floor-udp-same-clock";
 
 /// How long a queue is that counts in spans.
 pub const MAX_QUEUE_SPANS: usize = 65_536;
