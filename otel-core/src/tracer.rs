@@ -10,6 +10,7 @@ use crate::id::SpanId;
 use crate::id_generator::IdGenerator;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::provider::ProviderInner;
+use crate::record::SpanIds;
 use crate::sampler::{SamplingDecision, SamplingInput, SamplingResult};
 use crate::span::{CurrentSpan, Link, SharedSpan, Span, SpanBuilder, SpanKind};
 use crate::span_context::{SpanContext, TraceFlags};
@@ -58,14 +59,37 @@ impl Tracer {
     }
 
     /// Starts a span that is described in full.
-    #[inline]
+    // Not inlined, and a span is made where it is returned: so it is written where the caller will have it, without a move.
+    #[inline(never)]
     pub fn start_request(&self, request: &SpanRequest<'_>) -> Span {
+        let local_parent = request.parent.filter(|parent| parent.is_valid() && !parent.is_remote());
+        if let (Some(parent), None) = (local_parent, request.forced) {
+            if let Some(span_id) = self.follow() {
+                if !parent.is_sampled() {
+                    return Span::non_recording(parent.child(span_id));
+                }
+                let mut recording = crate::span::take_recording();
+                let ids = SpanIds {
+                    trace_id: parent.trace_id(),
+                    span_id,
+                    parent_span_id: parent.span_id(),
+                    flags: parent.flags(),
+                };
+                recording.start(self, request, ids, None, parent.trace_state());
+                return Span::recording(parent.child(span_id), recording);
+            }
+        }
+        self.start_decided(request)
+    }
+
+    #[inline(never)]
+    fn start_decided(&self, request: &SpanRequest<'_>) -> Span {
         let decision = self.decide(request);
         if !decision.is_recording {
             return Span::non_recording(decision.context);
         }
         let mut recording = crate::span::take_recording();
-        recording.start(self, request, &decision);
+        recording.start_decided(self, request, &decision);
         Span::recording(decision.context, recording)
     }
 

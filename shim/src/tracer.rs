@@ -122,7 +122,7 @@ impl TracerShim {
         }
         let mut span = self.take_span();
         // The tags go through the same translation as those that are set later, not straight into the record.
-        span.recording.start(
+        span.recording.start_decided(
             &self.tracer,
             &SpanRequest { attributes: None, ..core_request },
             &decision,
@@ -152,7 +152,7 @@ impl TracerShim {
         let decision = self.tracer.decide(&core_request);
         let span = decision.is_recording.then(|| {
             let mut span = self.take_span();
-            span.recording.start(&self.tracer, &core_request, &decision);
+            span.recording.start_decided(&self.tracer, &core_request, &decision);
             span as Box<dyn SpanBackend>
         });
         let context = ids_from_core(&decision.context);

@@ -6,17 +6,18 @@ use std::fmt;
 use std::time::SystemTime;
 
 use super::{Link, SpanKind, StatusCode};
-use crate::attribute::{AttributeSource, Value};
+use crate::attribute::{AttributeSource, KeyValue, Value};
 use crate::clock::{Clock, unix_nanos_of};
 use crate::context::Context;
 use crate::record::{SpanBuf, SpanIds, SpanTimes};
 use crate::span_context::TraceFlags;
+use crate::trace_state::TraceState;
 use crate::tracer::{SpanRequest, StartDecision, Tracer};
 
 /// What a recording span writes to.
 ///
 /// [`Span`](super::Span) keeps one in a box and takes the boxes from a pool. Whoever has a span type of its own, as a
-/// translator from another API, keeps one of these in it: [`Tracer::decide`], then [`start`](Self::start), the setters,
+/// translator from another API, keeps one of these in it: [`Tracer::decide`], then [`start_decided`](Self::start_decided), the setters,
 /// and [`end`](Self::end), after which the slot is ready for the next span.
 pub struct RecordingSpan {
     buf: SpanBuf,
@@ -38,12 +39,30 @@ impl RecordingSpan {
     }
 
     /// Starts a span that `tracer` decided to record.
-    pub fn start(&mut self, tracer: &Tracer, request: &SpanRequest<'_>, decision: &StartDecision) {
+    pub fn start_decided(
+        &mut self,
+        tracer: &Tracer,
+        request: &SpanRequest<'_>,
+        decision: &StartDecision,
+    ) {
         let ids = SpanIds::new(&decision.context, decision.parent_span_id);
+        let attributes = decision.sampler_attributes.as_deref();
+        self.start(tracer, request, ids, attributes, decision.context.trace_state());
+    }
+
+    #[inline]
+    pub(crate) fn start(
+        &mut self,
+        tracer: &Tracer,
+        request: &SpanRequest<'_>,
+        ids: SpanIds,
+        sampler_attributes: Option<&[KeyValue]>,
+        trace_state: &TraceState,
+    ) {
         self.begin(tracer, request.name, request.kind, ids);
         let Some(provider) = tracer.provider() else { return };
         self.start_unix_nanos = request.start_time.map(unix_nanos_of);
-        if let Some(attributes) = &decision.sampler_attributes {
+        if let Some(attributes) = sampler_attributes {
             attributes
                 .for_each(&mut |key, value| self.buf.set_attribute(key, value, &provider.limits));
         }
@@ -54,8 +73,8 @@ impl RecordingSpan {
         for link in request.links {
             self.buf.add_link(&link.context, link.attributes, &provider.limits);
         }
-        if !decision.context.trace_state().is_empty() {
-            self.buf.set_trace_state(&decision.context.trace_state().to_string());
+        if !trace_state.is_empty() {
+            self.buf.set_trace_state(&trace_state.to_string());
         }
         if provider.observes_start() {
             self.tell_start(tracer, request.parent_context);
