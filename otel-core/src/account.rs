@@ -33,7 +33,8 @@ impl Add for Flushed {
     }
 }
 
-/// What a processor counted since the start: `finished_spans` is always the sum of all the others.
+/// What a processor counted since the start: `finished_spans` is always the sum of all the others. In the child of a `fork`
+/// all of them begin at zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpanCounts {
@@ -47,16 +48,24 @@ pub struct SpanCounts {
     pub queue_full_spans: u64,
     /// Spans that ended after the processor was closed.
     pub closed_spans: u64,
-    /// Spans of batches that the exporter refused, or panicked at.
+    /// Spans of batches that the exporter refused, or panicked at; in the child of a `fork`, also spans for which there is no
+    /// exporter.
     pub failed_spans: u64,
     /// Spans that the exporter took over and could not deliver.
     pub undelivered_spans: u64,
+    /// Spans that ended in the child of a `fork` and started in its parent, which has them too: they are the parent's to
+    /// export, and the child does not.
+    pub inherited_spans: u64,
 }
 
 impl SpanCounts {
     /// Returns how many spans were lost, for whatever reason.
     pub fn lost_spans(&self) -> u64 {
-        self.queue_full_spans + self.closed_spans + self.failed_spans + self.undelivered_spans
+        self.queue_full_spans
+            + self.closed_spans
+            + self.failed_spans
+            + self.undelivered_spans
+            + self.inherited_spans
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use crate::sync::BriefMutex;
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,9 @@ pub enum Level {
 /// });
 /// ```
 pub fn set_logger(logger: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) {
-    *LOGGER.write() = Some(Arc::new(logger));
+    let logger: Logger = Arc::new(logger);
+    // The old one is dropped without the lock: what it holds may have something to say.
+    let _old = LOGGER.with(|current| current.replace(logger));
 }
 
 /// Says something at once.
@@ -41,7 +43,8 @@ pub fn info(message: fmt::Arguments<'_>) {
 
 /// Warns, at the most once a minute for each `cause`; the next line says how many were left out.
 pub fn warn(cause: &'static str, message: fmt::Arguments<'_>) {
-    let Some(left_out) = THROTTLE.lock().admit(cause, Instant::now()) else { return };
+    let now = Instant::now();
+    let Some(left_out) = THROTTLE.with(|throttle| throttle.admit(cause, now)) else { return };
     match left_out {
         0 => log(Level::Warning, message),
         n => log(
@@ -53,7 +56,7 @@ pub fn warn(cause: &'static str, message: fmt::Arguments<'_>) {
 
 fn log(level: Level, message: fmt::Arguments<'_>) {
     // Called without the lock: a logger may set another one, or have something to say itself.
-    let logger = LOGGER.read().clone();
+    let logger = LOGGER.with(|logger| logger.clone());
     match logger {
         // Messages come from the ends of spans, which may run while a panic unwinds: a second one would abort the program.
         Some(logger) => drop(catch_unwind(AssertUnwindSafe(|| logger(level, message)))),
@@ -97,8 +100,8 @@ impl Throttle {
 
 type Logger = Arc<dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync>;
 
-static LOGGER: RwLock<Option<Logger>> = RwLock::new(None);
-static THROTTLE: Mutex<Throttle> = Mutex::new(Throttle { causes: None });
+static LOGGER: BriefMutex<Option<Logger>> = BriefMutex::new(None);
+static THROTTLE: BriefMutex<Throttle> = BriefMutex::new(Throttle { causes: None });
 
 /// How long a cause stays quiet after a message.
 const QUIET: Duration = Duration::from_secs(60);
@@ -106,6 +109,7 @@ const QUIET: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::Mutex;
 
     #[test]
     fn a_cause_speaks_once_a_minute_and_counts_what_it_left_out() {
@@ -130,7 +134,7 @@ mod tests {
             info(format_args!("nested"));
         });
         info(format_args!("first"));
-        *LOGGER.write() = None;
+        LOGGER.with(|logger| *logger = None);
         let seen = SEEN.lock().clone();
         assert!(seen.contains(&"first".to_owned()), "{seen:?}");
         assert!(seen.contains(&"second: nested".to_owned()), "{seen:?}");

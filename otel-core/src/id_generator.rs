@@ -9,8 +9,10 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::id::{SpanId, TraceId};
+use crate::raw::fork;
 
-/// Makes the ids of new traces and spans. Ids must be valid, and unlikely to come twice anywhere.
+/// Makes the ids of new traces and spans. Ids must be valid, and unlikely to come twice anywhere: in the child of a `fork`
+/// neither, which begins with a copy of its parent's generator.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +48,7 @@ pub trait IdGenerator: fmt::Debug + Send + Sync {
     }
 }
 
-/// Random ids from a small generator of each thread, seeded by the operating system.
+/// Random ids from a small generator of each thread, seeded by the operating system, and again after a `fork`.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomIdGenerator {
     has_long_trace_ids: bool,
@@ -140,17 +142,34 @@ fn non_zero(rng: &mut SmallRng) -> u64 {
 }
 
 #[inline]
-fn with_rng<R>(draw: impl Fn(&mut SmallRng) -> R) -> R {
-    // The thread-local is gone while a thread's other locals are being dropped; spans may still start there.
-    RNG.try_with(|rng| draw(&mut rng.borrow_mut())).unwrap_or_else(|_| draw(&mut new_rng()))
+fn with_rng<R>(draw: impl FnOnce(&mut SmallRng) -> R) -> R {
+    RNG.with_borrow_mut(|local| {
+        let generation = fork::generation();
+        match &mut local.rng {
+            Some(rng) if local.generation == generation => draw(rng),
+            _ => draw(local.seed(generation)),
+        }
+    })
 }
 
-fn new_rng() -> SmallRng {
-    rand::make_rng()
+/// A thread's generator, and in which process it was seeded: the child of a fork begins with a copy of it.
+struct LocalRng {
+    rng: Option<SmallRng>,
+    generation: u32,
+}
+
+impl LocalRng {
+    #[cold]
+    fn seed(&mut self, generation: u32) -> &mut SmallRng {
+        fork::watch();
+        self.generation = generation;
+        self.rng.insert(rand::make_rng())
+    }
 }
 
 thread_local! {
-    static RNG: RefCell<SmallRng> = RefCell::new(new_rng());
+    // Without a destructor, so it is there also while a thread's other locals are being dropped, where spans may still start.
+    static RNG: RefCell<LocalRng> = const { RefCell::new(LocalRng { rng: None, generation: 0 }) };
 }
 
 #[cfg(test)]
@@ -177,5 +196,16 @@ mod tests {
         assert_eq!(RandomIdGenerator::with_64_bit_trace_ids().new_trace_id().high(), 0);
         assert!(RandomIdGenerator::with_64_bit_trace_ids().new_trace_id().is_valid());
         assert_ne!(RandomIdGenerator::new().new_trace_id().high(), 0);
+    }
+    #[test]
+    fn a_generator_that_came_with_a_fork_is_seeded_anew() {
+        let generator = RandomIdGenerator::new();
+        generator.new_span_id();
+        let mut parents = RNG.with_borrow(|local| local.rng.clone()).unwrap();
+        let same: Vec<SpanId> = (0..3).map(|_| generator.new_span_id()).collect();
+        assert_eq!(same, [(); 3].map(|()| SpanId::new(non_zero(&mut parents))));
+        RNG.with_borrow_mut(|local| local.generation = local.generation.wrapping_sub(1));
+        let other: Vec<SpanId> = (0..3).map(|_| generator.new_span_id()).collect();
+        assert_ne!(other, [(); 3].map(|()| SpanId::new(non_zero(&mut parents))));
     }
 }

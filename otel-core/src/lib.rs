@@ -55,6 +55,7 @@ mod attribute;
 mod baggage;
 mod clock;
 mod raw;
+mod sync;
 mod id;
 mod id_generator;
 mod instrumentation_scope;

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
-
 use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::{Clock, ProviderClock, SystemClock};
 use crate::context::Context;
@@ -18,6 +16,7 @@ use crate::record::SpanView;
 use crate::resource::Resource;
 use crate::sampler::{ParentBasedSampler, Sampler};
 use crate::span::{RecordingSpan, SpanLimits};
+use crate::sync::BriefMutex;
 use crate::tracer::Tracer;
 
 /// Holds what all spans of a process share: resource, sampler, limits, processors. Cheap to clone.
@@ -63,7 +62,7 @@ pub(crate) struct ProviderInner {
     pub(crate) limits: SpanLimits,
     pub(crate) clock: ProviderClock,
     processors: Vec<Arc<dyn SpanProcessor>>,
-    added_processors: RwLock<Vec<Arc<dyn SpanProcessor>>>,
+    added_processors: BriefMutex<Vec<Arc<dyn SpanProcessor>>>,
     /// Spares the lock above where nothing was added, which is nearly always.
     has_added: AtomicBool,
     observes_start: AtomicBool,
@@ -98,7 +97,8 @@ impl TracerProvider {
         if processor.observes_start() {
             inner.observes_start.store(true, Ordering::Relaxed);
         }
-        inner.added_processors.write().push(Arc::new(processor));
+        let processor = Arc::new(processor);
+        inner.added_processors.with(|added| added.push(processor));
         // Release: whoever sees the flag finds the processor behind the lock.
         inner.has_added.store(true, Ordering::Release);
     }
@@ -140,6 +140,7 @@ impl TracerProvider {
             total.closed_spans += counts.closed_spans;
             total.failed_spans += counts.failed_spans;
             total.undelivered_spans += counts.undelivered_spans;
+            total.inherited_spans += counts.inherited_spans;
         });
         total
     }
@@ -177,6 +178,12 @@ impl ProviderInner {
         self.for_each_processor(|processor| guarded(|| processor.on_end(span)));
     }
 
+    /// Tells of the end of a span that started before this process was forked.
+    #[cold]
+    pub(crate) fn tell_inherited_end(&self, span: &SpanView<'_>) {
+        self.for_each_processor(|processor| guarded(|| processor.on_inherited_end(span)));
+    }
+
     #[inline]
     fn for_each_processor(&self, mut visit: impl FnMut(&dyn SpanProcessor)) {
         for processor in &self.processors {
@@ -184,7 +191,7 @@ impl ProviderInner {
         }
         if self.has_added.load(Ordering::Acquire) {
             // Copied, so that a processor may add another one.
-            let added = self.added_processors.read().clone();
+            let added = self.added_processors.with(|added| added.clone());
             for processor in &added {
                 visit(processor.as_ref());
             }
@@ -310,7 +317,7 @@ impl TracerProviderBuilder {
                 self.processors.iter().any(|processor| processor.observes_start()),
             ),
             processors: self.processors,
-            added_processors: RwLock::default(),
+            added_processors: BriefMutex::default(),
             has_added: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             pipeline,

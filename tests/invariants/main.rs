@@ -67,7 +67,7 @@ fn the_api_depends_on_nothing() {
 
 #[test]
 fn the_engine_knows_neither_thrift_nor_jaegers_socket_nor_the_api() {
-    assert_eq!(default_dependencies("otel-core"), ["parking_lot", "rand"]);
+    assert_eq!(default_dependencies("otel-core"), ["rand", "libc"]);
     assert_eq!(
         files_with(
             "otel-core/src",

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Instant, SystemTime};
 
 use super::{Clock, nanos_of, unix_nanos_of};
-use crate::raw::TimeStampCounter;
+use crate::raw::{TimeStampCounter, hold_off};
 
 /// A monotonic clock, anchored to the wall clock.
 ///
@@ -167,6 +167,8 @@ impl AnchorCell {
 
     /// Sets the anchor; where somebody else is at it, theirs is as good.
     fn set(&self, anchor: Anchor) {
+        // A fork in the middle would leave the version odd in the child, where nobody would make it even again.
+        let _no_fork = hold_off();
         let version = self.version.load(Ordering::Relaxed);
         let is_mine = version % 2 == 0
             && self

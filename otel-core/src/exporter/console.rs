@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{ExportError, SpanBatch, SpanExporter};
+use super::{ExportError, ForkRecipe, SpanBatch, SpanExporter};
 use crate::record::{Attributes, EventView, LinkView, SpanView, ValueView};
 use crate::resource::Resource;
 use crate::span::{SpanKind, StatusCode};
@@ -19,17 +19,18 @@ use crate::span::{SpanKind, StatusCode};
 pub struct ConsoleExporter {
     out: Box<dyn Write + Send>,
     text: String,
+    is_standard: bool,
 }
 
 impl ConsoleExporter {
     /// Makes an exporter that writes to standard output.
     pub fn new() -> Self {
-        Self::to_writer(io::stdout())
+        Self { is_standard: true, ..Self::to_writer(io::stdout()) }
     }
 
     /// Makes an exporter that writes to a file, a buffer, or whatever can be written to.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
-        Self { out: Box::new(out), text: String::new() }
+        Self { out: Box::new(out), text: String::new(), is_standard: false }
     }
 }
 
@@ -53,6 +54,12 @@ impl SpanExporter for ConsoleExporter {
 
     fn flush(&mut self, _: Duration) -> Result<(), ExportError> {
         self.out.flush().map_err(ExportError::failed)
+    }
+
+    /// Standard output is the child's as well; any other writer is the parent's alone.
+    fn fork_recipe(&self) -> Option<ForkRecipe<dyn SpanExporter>> {
+        let make = || -> Box<dyn SpanExporter> { Box::new(Self::new()) };
+        self.is_standard.then(|| ForkRecipe::new(make))
     }
 }
 

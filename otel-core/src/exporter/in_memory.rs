@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use super::{ExportError, SpanBatch, SpanExporter};
+use super::{ExportError, ForkRecipe, SpanBatch, SpanExporter};
 use crate::record::SpanData;
+use crate::sync::BriefMutex;
 
 /// Keeps finished spans in memory. Clones share what they keep, so a test holds on to one of them.
 ///
@@ -22,7 +21,7 @@ use crate::record::SpanData;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct InMemoryExporter {
-    spans: Arc<Mutex<Vec<SpanData>>>,
+    spans: Arc<BriefMutex<Vec<SpanData>>>,
 }
 
 impl InMemoryExporter {
@@ -33,18 +32,28 @@ impl InMemoryExporter {
 
     /// Returns the spans that arrived, in that order.
     pub fn finished_spans(&self) -> Vec<SpanData> {
-        self.spans.lock().clone()
+        self.spans.with(|spans| spans.clone())
     }
 
     /// Forgets the spans that arrived.
     pub fn clear(&self) {
-        self.spans.lock().clear();
+        self.spans.with(Vec::clear);
     }
 }
 
 impl SpanExporter for InMemoryExporter {
     fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
-        self.spans.lock().extend(batch.spans().map(SpanData::from));
+        let mut exported = batch.spans().map(SpanData::from).collect();
+        self.spans.with(|spans| spans.append(&mut exported));
         Ok(())
+    }
+
+    /// Makes one that shares what this one's clones show, and forgets what is from the parent.
+    fn fork_recipe(&self) -> Option<ForkRecipe<dyn SpanExporter>> {
+        let kept = self.clone();
+        Some(ForkRecipe::new(move || -> Box<dyn SpanExporter> {
+            kept.clear();
+            Box::new(kept.clone())
+        }))
     }
 }

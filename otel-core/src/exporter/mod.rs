@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::instrumentation_scope::InstrumentationScope;
@@ -83,6 +85,72 @@ pub trait SpanExporter: fmt::Debug + Send + 'static {
     /// protocol has a place for the number hands it on.
     fn note_queue_drops(&mut self, dropped_spans: u64) {
         let _ = dropped_spans;
+    }
+
+    /// Returns how to make an exporter for the child of a `fork`, with connections and counts of its own. Processors ask for
+    /// it when they are made.
+    ///
+    /// This exporter itself is out of the child's reach: it is with a thread that is not there, perhaps in the middle of
+    /// something. So the recipe takes nothing from it that changes, and no lock.
+    ///
+    /// Default: none. Spans that end in the child are then lost, and counted in
+    /// [`SpanCounts::failed_spans`](crate::SpanCounts::failed_spans).
+    fn fork_recipe(&self) -> Option<ForkRecipe<dyn SpanExporter>> {
+        None
+    }
+}
+
+/// Makes an exporter, or a part of one, in the child of a `fork`; see [`SpanExporter::fork_recipe`].
+///
+/// ```
+/// use otel_core::exporter::{ConsoleExporter, ForkRecipe, SpanExporter};
+///
+/// let make = || -> Box<dyn SpanExporter> { Box::new(ConsoleExporter::new()) };
+/// let recipe = ForkRecipe::new(make);
+/// assert_eq!(recipe.make().lost_spans(), 0);
+/// ```
+pub struct ForkRecipe<T: ?Sized> {
+    make: Arc<dyn Fn() -> Box<T> + Send + Sync>,
+}
+
+impl<T: ?Sized> ForkRecipe<T> {
+    /// Keeps a function to be called in the child, or in the child's child.
+    pub fn new(make: impl Fn() -> Box<T> + Send + Sync + 'static) -> Self {
+        Self { make: Arc::new(make) }
+    }
+
+    /// Calls the function.
+    pub fn make(&self) -> Box<T> {
+        (self.make)()
+    }
+}
+
+impl<T: ?Sized> Clone for ForkRecipe<T> {
+    fn clone(&self) -> Self {
+        Self { make: Arc::clone(&self.make) }
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for ForkRecipe<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForkRecipe").finish_non_exhaustive()
+    }
+}
+
+/// Makes an exporter for this process, which was forked; without a recipe that works, one that refuses every batch.
+pub(crate) fn for_child(recipe: Option<&ForkRecipe<dyn SpanExporter>>) -> Box<dyn SpanExporter> {
+    recipe
+        .and_then(|recipe| catch_unwind(AssertUnwindSafe(|| recipe.make())).ok())
+        .unwrap_or_else(|| Box::new(NoExporter))
+}
+
+/// Stands where an exporter cannot follow.
+#[derive(Debug)]
+struct NoExporter;
+
+impl SpanExporter for NoExporter {
+    fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+        Err(ExportError::failed("there is no exporter for the child of a fork"))
     }
 }
 

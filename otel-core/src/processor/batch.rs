@@ -2,27 +2,33 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, Thread, ThreadId};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
+use super::per_process::{CountPerProcess, PerProcess};
 use super::queue::{Push, SpanQueue};
+use super::tickets::{Job, Tickets};
 use super::{Pipeline, SpanProcessor};
 use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::diagnostics;
-use crate::exporter::{SpanBatch, SpanExporter};
+use crate::exporter::{ForkRecipe, SpanBatch, SpanExporter, for_child};
+use crate::raw::{self, fork};
 use crate::record::SpanView;
+use crate::sync::Mutex;
 
 /// Queues finished spans and exports them from a thread of its own: the way to a network.
 ///
 /// The queue is limited in bytes, 16 MiB unless set; what finds no room is dropped and counted. The worker exports
 /// every second, when much is queued, and on [`flush`](SpanProcessor::flush) and [`close`](SpanProcessor::close). It is
 /// a plain thread: no async runtime is needed, and none is disturbed.
+///
+/// The child of a `fork` begins anew with its first span: a queue, a worker, an exporter made by
+/// [`fork_recipe`](SpanExporter::fork_recipe), and counts of its own. What was queued stays its parent's, as do the spans that
+/// were alive: see [`SpanCounts::inherited_spans`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,32 +45,34 @@ use crate::record::SpanView;
 /// ```
 #[derive(Debug)]
 pub struct BatchProcessor {
-    shared: Arc<Shared>,
+    settings: Settings,
+    shared: PerProcess<Shared>,
     /// Waits here for the worker to start, which happens when the processor is attached to a provider.
     idle_exporter: Mutex<Option<Box<dyn SpanExporter>>>,
-    worker: OnceLock<Thread>,
+    pipeline: OnceLock<Pipeline>,
+    fork_recipe: Option<ForkRecipe<dyn SpanExporter>>,
+    is_closed: AtomicBool,
+    inherited_spans: CountPerProcess,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    interval: Duration,
+    max_queue_bytes: usize,
+    max_queue_spans: usize,
+}
+
+/// What callers and the worker share, in one process.
 #[derive(Debug)]
 struct Shared {
     queue: SpanQueue,
     interval: Duration,
-    /// Set with each wake of the worker: one call of `unpark` for many spans.
-    is_called: AtomicBool,
-    state: Mutex<State>,
-    done: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Tickets handed out to flushes; the worker answers all up to one at a time.
-    asked: u64,
-    answered: u64,
-    flush_timeout: Duration,
-    is_closing: bool,
-    is_closed: bool,
-    worker_id: Option<ThreadId>,
-    exported: ExportCounts,
+    tickets: Tickets,
+    exported: Mutex<ExportCounts>,
+    /// A worker was started; it may not run yet.
+    has_worker: AtomicBool,
+    /// Put here by the worker, before it looks at what it is to do.
+    worker: OnceLock<Thread>,
 }
 
 /// What the worker counted: all spans that left the queue.
@@ -98,135 +106,122 @@ impl BatchProcessor {
     pub fn builder(exporter: impl SpanExporter) -> BatchProcessorBuilder {
         BatchProcessorBuilder {
             exporter: Box::new(exporter),
-            interval: DEFAULT_INTERVAL,
-            max_queue_bytes: DEFAULT_QUEUE_BYTES,
-            max_queue_spans: usize::MAX,
+            settings: Settings {
+                interval: DEFAULT_INTERVAL,
+                max_queue_bytes: DEFAULT_QUEUE_BYTES,
+                max_queue_spans: usize::MAX,
+            },
         }
     }
 
-    fn call_worker(&self) {
-        if let Some(worker) = self.worker.get() {
-            worker.unpark();
+    /// Returns what this process has. The child of a fork begins here.
+    #[inline]
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared.get_or_begin(|| self.begin_in_child())
+    }
+
+    #[cold]
+    fn begin_in_child(&self) -> Arc<Shared> {
+        // An exporter may be made here, whose spans would come back here.
+        let _quiet = Context::current().with_suppression().attach();
+        let shared = Arc::new(Shared::new(self.settings));
+        // Relaxed: the parent's other threads are gone, and a child's thread that closes now may go either way.
+        if self.is_closed.load(Ordering::Relaxed) {
+            shared.close_unserved();
+        } else if let Some(pipeline) = self.pipeline.get() {
+            shared.start(pipeline, for_child(self.fork_recipe.as_ref()));
         }
+        shared
     }
 
     /// Takes a ticket, and waits until the worker has answered it.
     fn wait_for_worker(&self, timeout: Duration, is_closing: bool) -> Result<Flushed, FlushError> {
-        let start = Instant::now();
-        let mut state = self.shared.state.lock();
-        if state.worker_id == Some(thread::current().id()) {
+        let Some(shared) = self.shared.get() else {
+            // The child of a fork, which has not ended a span yet.
+            return Ok(self.flushed());
+        };
+        if !shared.has_worker.load(Ordering::Acquire) {
+            // Nothing was ever attached, so nothing can have been queued.
+            if is_closing {
+                shared.close_unserved();
+            }
+            return Ok(self.flushed());
+        }
+        if shared.worker.get().is_some_and(|worker| worker.id() == thread::current().id()) {
             return Err(FlushError::FromWorker);
         }
-        if !state.is_closed {
-            state.asked += 1;
-            state.flush_timeout = timeout;
-            state.is_closing |= is_closing;
-        }
-        let ticket = state.asked;
-        if self.worker.get().is_none() {
-            // Nothing was ever attached, so nothing can have been queued.
-            state.is_closed |= is_closing;
-            return Ok(Flushed::default());
-        }
-        self.call_worker();
-        while state.answered < ticket && !state.is_closed {
-            let left = timeout.saturating_sub(start.elapsed());
-            if left.is_zero()
-                || self.shared.done.wait_for(&mut state, left).timed_out()
-                    && state.answered < ticket
-            {
-                drop(state);
-                let counts = self.counts();
+        let ticket = shared.tickets.take(timeout, is_closing);
+        shared.call_worker();
+        if !shared.tickets.wait(ticket, timeout) {
+            let counts = self.counts();
+            if counts.pending_spans > 0 || is_closing {
                 let so_far = Flushed::new(counts.exported_spans, counts.lost_spans());
-                if counts.pending_spans == 0 && !is_closing {
-                    return Ok(so_far);
-                }
-                return Err(FlushError::TimedOut {
-                    timeout,
-                    so_far,
-                    pending_spans: counts.pending_spans,
-                });
+                let pending_spans = counts.pending_spans;
+                return Err(FlushError::TimedOut { timeout, so_far, pending_spans });
             }
         }
-        drop(state);
+        Ok(self.flushed())
+    }
+
+    fn flushed(&self) -> Flushed {
         let counts = self.counts();
-        Ok(Flushed::new(counts.exported_spans, counts.lost_spans()))
+        Flushed::new(counts.exported_spans, counts.lost_spans())
     }
 }
 
-impl SpanProcessor for BatchProcessor {
-    fn attach(&self, pipeline: &Pipeline) {
-        let Some(exporter) = self.idle_exporter.lock().take() else {
-            diagnostics::warn(
-                "batch.attach",
-                format_args!("a batch processor belongs to one provider; the second was refused"),
-            );
-            return;
-        };
+impl Shared {
+    fn new(settings: Settings) -> Self {
+        Self {
+            queue: SpanQueue::new(settings.max_queue_bytes, settings.max_queue_spans),
+            interval: settings.interval,
+            tickets: Tickets::default(),
+            exported: Mutex::default(),
+            has_worker: AtomicBool::new(false),
+            worker: OnceLock::new(),
+        }
+    }
+
+    fn start(self: &Arc<Self>, pipeline: &Pipeline, exporter: Box<dyn SpanExporter>) {
         let worker = Worker {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(self),
             pipeline: pipeline.clone(),
             scopes: Vec::new(),
             exporter,
             counts: ExportCounts::default(),
             next_reanchor: Instant::now() + FIRST_REANCHOR,
+            generation: fork::generation(),
         };
-        match thread::Builder::new().name("otel-batch".to_owned()).spawn(move || worker.run()) {
-            Ok(handle) => {
-                self.shared.state.lock().worker_id = Some(handle.thread().id());
-                let _ = self.worker.set(handle.thread().clone());
-            }
-            Err(error) => {
-                diagnostics::warn(
-                    "batch.spawn",
-                    format_args!(
-                        "no thread for the batch processor, so its spans are dropped: {error}"
-                    ),
-                );
-                self.shared.queue.close();
-                self.shared.state.lock().is_closed = true;
-            }
-        }
-    }
-
-    #[inline]
-    fn on_end(&self, span: &SpanView<'_>) {
-        if !span.flags().is_sampled() {
-            return;
-        }
-        match self.shared.queue.push(span) {
-            Push::Queued => {}
-            // Relaxed: the queue's own lock orders the records; the flag only saves calls.
-            Push::QueuedMany => {
-                if !self.shared.is_called.swap(true, Ordering::Relaxed) {
-                    self.call_worker();
-                }
-            }
-            Push::Full => diagnostics::warn(
-                "batch.queue_full",
+        self.has_worker.store(true, Ordering::Release);
+        if let Err(error) = raw::spawn("otel-batch", move || worker.run()) {
+            diagnostics::warn(
+                "batch.spawn",
                 format_args!(
-                    "the span queue is full, so spans are dropped: raise its size, or look at what holds up the exporter"
+                    "no thread for the batch processor, so its spans are dropped: {error}"
                 ),
-            ),
-            Push::Closed => {}
+            );
+            self.close_unserved();
         }
     }
 
-    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
-        self.wait_for_worker(timeout, false)
+    fn call_worker(&self) {
+        // With the fence in `run`: either the worker is seen here, or it sees what it is called for when it starts.
+        fence(Ordering::SeqCst);
+        if let Some(worker) = self.worker.get() {
+            worker.unpark();
+        }
     }
 
-    fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
-        self.wait_for_worker(timeout, true)
+    fn close_unserved(&self) {
+        self.queue.close();
+        self.tickets.close_unserved();
     }
 
     fn counts(&self) -> SpanCounts {
-        let (exported, is_closed) = {
-            let state = self.shared.state.lock();
-            (state.exported, state.is_closed)
-        };
+        // Read before what the worker counted: once it has closed, that is final.
+        let is_closed = self.tickets.is_closed();
+        let exported = *self.exported.lock();
         // Read last, so that no span is taken out that had not gone in.
-        let queue = self.shared.queue.counts();
+        let queue = self.queue.counts();
         let mut counts = SpanCounts {
             finished_spans: queue.pushed_spans,
             queue_full_spans: queue.full_spans,
@@ -249,14 +244,73 @@ impl SpanProcessor for BatchProcessor {
     }
 }
 
+impl SpanProcessor for BatchProcessor {
+    fn attach(&self, pipeline: &Pipeline) {
+        let Some(exporter) = self.idle_exporter.lock().take() else {
+            diagnostics::warn(
+                "batch.attach",
+                format_args!("a batch processor belongs to one provider; the second was refused"),
+            );
+            return;
+        };
+        let shared = Arc::clone(self.shared());
+        let _ = self.pipeline.set(pipeline.clone());
+        shared.start(pipeline, exporter);
+    }
+
+    #[inline]
+    fn on_end(&self, span: &SpanView<'_>) {
+        if !span.flags().is_sampled() {
+            return;
+        }
+        let shared = self.shared();
+        match shared.queue.push(span) {
+            Push::Queued => {}
+            Push::QueuedMany => {
+                if shared.tickets.call() {
+                    shared.call_worker();
+                }
+            }
+            Push::Full => diagnostics::warn(
+                "batch.queue_full",
+                format_args!(
+                    "the span queue is full, so spans are dropped: raise its size, or look at what holds up the exporter"
+                ),
+            ),
+            Push::Closed => {}
+        }
+    }
+
+    fn on_inherited_end(&self, span: &SpanView<'_>) {
+        if span.flags().is_sampled() {
+            self.inherited_spans.add_one();
+        }
+    }
+
+    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.wait_for_worker(timeout, false)
+    }
+
+    fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.wait_for_worker(timeout, true)
+    }
+
+    fn counts(&self) -> SpanCounts {
+        let mut counts = self.shared.get().map(|shared| shared.counts()).unwrap_or_default();
+        counts.inherited_spans = self.inherited_spans.get();
+        counts.finished_spans += counts.inherited_spans;
+        counts
+    }
+}
+
 impl Drop for BatchProcessor {
     /// Tells the worker to finish, and does not wait for it.
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock();
-        state.asked += 1;
-        state.is_closing = true;
-        drop(state);
-        self.call_worker();
+        if let Some(shared) = self.shared.get() {
+            shared.tickets.take(self.settings.interval, true);
+            shared.call_worker();
+        }
     }
 }
 
@@ -264,9 +318,7 @@ impl Drop for BatchProcessor {
 #[must_use = "a processor is made by `build`"]
 pub struct BatchProcessorBuilder {
     exporter: Box<dyn SpanExporter>,
-    interval: Duration,
-    max_queue_bytes: usize,
-    max_queue_spans: usize,
+    settings: Settings,
 }
 
 impl BatchProcessorBuilder {
@@ -275,7 +327,7 @@ impl BatchProcessorBuilder {
     /// Default: 1 second (`OTEL_BSP_SCHEDULE_DELAY`'s own default is 5). From a millisecond to a day; what is outside counts
     /// as the nearer of the two.
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval.clamp(LEAST_INTERVAL, LONGEST_INTERVAL);
+        self.settings.interval = interval.clamp(LEAST_INTERVAL, LONGEST_INTERVAL);
         self
     }
 
@@ -284,29 +336,26 @@ impl BatchProcessorBuilder {
     /// Unit: bytes of records, about 200 for a span with three attributes. Default: 16 MiB. Spans past it are dropped
     /// and counted in [`SpanCounts::queue_full_spans`].
     pub fn max_queue_bytes(mut self, max_queue_bytes: usize) -> Self {
-        self.max_queue_bytes = max_queue_bytes;
+        self.settings.max_queue_bytes = max_queue_bytes;
         self
     }
 
     /// Sets how many spans may be queued, beside the limit in bytes. Default: no such limit.
     pub fn max_queue_spans(mut self, max_queue_spans: usize) -> Self {
-        self.max_queue_spans = max_queue_spans;
+        self.settings.max_queue_spans = max_queue_spans;
         self
     }
 
     /// Makes the processor. Its worker starts with the provider that it is given to.
     pub fn build(self) -> BatchProcessor {
-        let shared = Shared {
-            queue: SpanQueue::new(self.max_queue_bytes, self.max_queue_spans),
-            interval: self.interval,
-            is_called: AtomicBool::new(false),
-            state: Mutex::default(),
-            done: Condvar::new(),
-        };
         BatchProcessor {
-            shared: Arc::new(shared),
+            settings: self.settings,
+            shared: PerProcess::new(Arc::new(Shared::new(self.settings))),
+            fork_recipe: self.exporter.fork_recipe(),
             idle_exporter: Mutex::new(Some(self.exporter)),
-            worker: OnceLock::new(),
+            pipeline: OnceLock::new(),
+            is_closed: AtomicBool::new(false),
+            inherited_spans: CountPerProcess::default(),
         }
     }
 }
@@ -314,9 +363,7 @@ impl BatchProcessorBuilder {
 impl fmt::Debug for BatchProcessorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchProcessorBuilder")
-            .field("interval", &self.interval)
-            .field("max_queue_bytes", &self.max_queue_bytes)
-            .field("max_queue_spans", &self.max_queue_spans)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
@@ -330,25 +377,32 @@ struct Worker {
     counts: ExportCounts,
     /// When the clock is to be tied to the wall clock anew.
     next_reanchor: Instant,
+    generation: u32,
 }
 
 impl Worker {
     fn run(mut self) {
+        let _ = self.shared.worker.set(thread::current());
+        fence(Ordering::SeqCst);
         // Whatever the exporter does, it makes no spans: they would come back to it without end.
         let _quiet = Context::current().with_suppression().attach();
         let mut next_flush = Instant::now() + self.shared.interval;
         loop {
             let job = self.wait_for_job(next_flush);
+            let timeout = job.timeout.unwrap_or(self.shared.interval);
             if job.is_closing {
                 self.shared.queue.close();
             }
             self.export_queue();
+            if self.is_inherited() {
+                return;
+            }
             if job.must_flush {
-                flush_guarded(self.exporter.as_mut(), job.timeout);
+                flush_guarded(self.exporter.as_mut(), timeout);
                 next_flush = Instant::now() + self.shared.interval;
             }
             if job.is_closing {
-                close_guarded(self.exporter.as_mut(), job.timeout);
+                close_guarded(self.exporter.as_mut(), timeout);
             }
             self.answer(&job);
             if job.is_closing {
@@ -365,28 +419,26 @@ impl Worker {
                 self.pipeline.clock.reanchor();
                 self.next_reanchor = now + REANCHOR_INTERVAL;
             }
-            let state = self.shared.state.lock();
-            let is_asked = state.asked > state.answered;
-            let job = Job {
-                ticket: state.asked,
-                must_flush: is_asked || now >= next_flush,
-                is_closing: state.is_closing,
-                timeout: if is_asked { state.flush_timeout } else { self.shared.interval },
-            };
-            drop(state);
-            let is_called = self.shared.is_called.swap(false, Ordering::Relaxed);
-            if job.must_flush || job.is_closing || is_called {
+            if let Some(job) = self.shared.tickets.next_job(now >= next_flush) {
                 return job;
             }
             thread::park_timeout(next_flush.min(self.next_reanchor) - now);
         }
     }
 
+    /// Tells whether the exporter forked, and this is the child: what is queued and held is then its parent's.
+    fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
     fn export_queue(&mut self) {
         self.pipeline.scopes.copy_into(&mut self.scopes);
         self.exporter.note_queue_drops(self.shared.queue.counts().full_spans);
-        let Self { shared, pipeline, scopes, exporter, counts, .. } = self;
+        let Self { shared, pipeline, scopes, exporter, counts, generation, .. } = self;
         shared.queue.drain(|records, n_spans| {
+            if *generation != fork::generation() {
+                return;
+            }
             // A scope is in the list before the first span that names it ends.
             pipeline.scopes.copy_into(scopes);
             let batch = SpanBatch::new(pipeline.resource(), scopes, records, n_spans);
@@ -395,29 +447,16 @@ impl Worker {
                 counts.failed_spans += n_spans as u64;
             }
             counts.ask(exporter.as_ref());
-            shared.state.lock().exported = *counts;
+            *shared.exported.lock() = *counts;
             shared.queue.release(n_spans);
         });
     }
 
     fn answer(&mut self, job: &Job) {
         self.counts.ask(self.exporter.as_ref());
-        let mut state = self.shared.state.lock();
-        state.exported = self.counts;
-        if job.must_flush {
-            state.answered = job.ticket;
-        }
-        state.is_closed |= job.is_closing;
-        drop(state);
-        self.shared.done.notify_all();
+        *self.shared.exported.lock() = self.counts;
+        self.shared.tickets.answer(job);
     }
-}
-
-struct Job {
-    ticket: u64,
-    must_flush: bool,
-    is_closing: bool,
-    timeout: Duration,
 }
 
 /// Exports a batch; tells whether the exporter took it. A panic in the exporter costs the batch and nothing else.

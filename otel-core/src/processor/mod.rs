@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::ProviderClock;
 use crate::context::Context;
@@ -13,10 +11,13 @@ use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
 use crate::resource::Resource;
 use crate::span::RecordingSpan;
+use crate::sync::BriefMutex;
 
 mod batch;
-mod queue;
 mod simple;
+mod queue;
+mod tickets;
+mod per_process;
 
 pub use batch::{BatchProcessor, BatchProcessorBuilder};
 pub use simple::SimpleProcessor;
@@ -62,6 +63,12 @@ pub trait SpanProcessor: fmt::Debug + Send + Sync + 'static {
     /// Is told that a span ended.
     fn on_end(&self, span: &SpanView<'_>);
 
+    /// Is told, in the child of a `fork` and in place of [`on_end`](Self::on_end), that a span ended which started in the
+    /// parent. The parent has the same span: exported by both, it would be there twice.
+    fn on_inherited_end(&self, span: &SpanView<'_>) {
+        let _ = span;
+    }
+
     /// Exports what ended before the call, and answers what became of it.
     ///
     /// # Errors
@@ -104,30 +111,32 @@ impl Pipeline {
 
 /// The instrumentation scopes of a provider, each at its place.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scopes(Arc<RwLock<Vec<InstrumentationScope>>>);
+pub(crate) struct Scopes(Arc<BriefMutex<Vec<InstrumentationScope>>>);
 
 impl Scopes {
     /// Returns the scope of this name and version with its place in the list. Past 65,535 of them the last is shared.
     pub(crate) fn find_or_add(&self, name: &str, version: &str) -> InstrumentationScope {
-        let mut scopes = self.0.write();
-        if let Some(scope) =
-            scopes.iter().find(|scope| scope.name() == name && scope.version() == version)
-        {
-            return scope.clone();
-        }
-        let Ok(index) = u16::try_from(scopes.len()) else {
-            return scopes[usize::from(u16::MAX)].clone();
-        };
-        let scope = InstrumentationScope::new(name, version).with_index(index);
-        scopes.push(scope.clone());
-        scope
+        self.0.with(|scopes| {
+            if let Some(scope) =
+                scopes.iter().find(|scope| scope.name() == name && scope.version() == version)
+            {
+                return scope.clone();
+            }
+            let Ok(index) = u16::try_from(scopes.len()) else {
+                return scopes[usize::from(u16::MAX)].clone();
+            };
+            let scope = InstrumentationScope::new(name, version).with_index(index);
+            scopes.push(scope.clone());
+            scope
+        })
     }
 
     /// Brings a copy of the list up to date.
     pub(crate) fn copy_into(&self, copy: &mut Vec<InstrumentationScope>) {
-        let scopes = self.0.read();
-        if copy.len() < scopes.len() {
-            copy.clone_from(&scopes);
-        }
+        self.0.with(|scopes| {
+            if copy.len() < scopes.len() {
+                copy.clone_from(scopes);
+            }
+        });
     }
 }

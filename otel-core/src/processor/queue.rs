@@ -9,10 +9,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::raw::{Consumer, Producer, ring};
 use crate::record::SpanView;
+use crate::sync::Mutex;
 
 /// A queue of finished records, bounded in bytes and, where asked for, in spans.
 #[derive(Debug)]

@@ -1,29 +1,35 @@
 //! Exports each span as it ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use super::per_process::{CountPerProcess, PerProcess};
 use super::{Pipeline, SpanProcessor};
 use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::context::Context;
-use crate::exporter::{SpanBatch, SpanExporter};
+use crate::exporter::{ForkRecipe, SpanBatch, SpanExporter, for_child};
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
 use crate::resource::Resource;
+use crate::sync::Mutex;
 
 /// Exports each sampled span at its end, on the caller's thread, one at a time: for consoles and tests.
+///
+/// The child of a `fork` begins anew, with an exporter made by [`fork_recipe`](SpanExporter::fork_recipe).
 #[derive(Debug)]
 pub struct SimpleProcessor {
-    state: Mutex<State>,
+    state: PerProcess<Mutex<State>>,
+    pipeline: OnceLock<Pipeline>,
+    fork_recipe: Option<ForkRecipe<dyn SpanExporter>>,
+    is_closed: AtomicBool,
+    inherited_spans: CountPerProcess,
 }
 
 #[derive(Debug)]
 struct State {
     exporter: Box<dyn SpanExporter>,
-    resource: Resource,
-    pipeline: Option<Pipeline>,
     scopes: Vec<InstrumentationScope>,
     counts: SpanCounts,
     is_closed: bool,
@@ -32,23 +38,36 @@ struct State {
 impl SimpleProcessor {
     /// Makes a processor in front of an exporter.
     pub fn new(exporter: impl SpanExporter) -> Self {
-        let state = State {
-            exporter: Box::new(exporter),
-            resource: Resource::empty(),
-            pipeline: None,
-            scopes: Vec::new(),
-            counts: SpanCounts::default(),
-            is_closed: false,
-        };
-        Self { state: Mutex::new(state) }
+        let fork_recipe = exporter.fork_recipe();
+        Self {
+            state: PerProcess::new(Arc::new(Mutex::new(State::new(Box::new(exporter))))),
+            pipeline: OnceLock::new(),
+            fork_recipe,
+            is_closed: AtomicBool::new(false),
+            inherited_spans: CountPerProcess::default(),
+        }
+    }
+
+    /// Returns what this process has. The child of a fork begins here.
+    #[inline]
+    fn state(&self) -> &Mutex<State> {
+        self.state.get_or_begin(|| {
+            let mut state = State::new(for_child(self.fork_recipe.as_ref()));
+            // Relaxed: the parent's other threads are gone, and a child's thread that closes now may go either way.
+            state.is_closed = self.is_closed.load(Ordering::Relaxed);
+            Arc::new(Mutex::new(state))
+        })
+    }
+
+    fn flushed(&self) -> Flushed {
+        let counts = self.counts();
+        Flushed::new(counts.exported_spans, counts.lost_spans())
     }
 }
 
 impl SpanProcessor for SimpleProcessor {
     fn attach(&self, pipeline: &Pipeline) {
-        let mut state = self.state.lock();
-        state.resource = pipeline.resource().clone();
-        state.pipeline = Some(pipeline.clone());
+        let _ = self.pipeline.set(pipeline.clone());
     }
 
     fn on_end(&self, span: &SpanView<'_>) {
@@ -57,45 +76,68 @@ impl SpanProcessor for SimpleProcessor {
         }
         // An exporter that makes spans itself would come back here, and wait for itself.
         let _quiet = Context::current().with_suppression().attach();
-        let mut state = self.state.lock();
+        let mut state = self.state().lock();
         let state = &mut *state;
         state.counts.finished_spans += 1;
         if state.is_closed {
             state.counts.closed_spans += 1;
             return;
         }
-        if let Some(pipeline) = &state.pipeline {
-            pipeline.scopes.copy_into(&mut state.scopes);
-        }
-        let batch = SpanBatch::new(&state.resource, &state.scopes, span.frame(), 1);
+        let resource = match self.pipeline.get() {
+            Some(pipeline) => {
+                pipeline.scopes.copy_into(&mut state.scopes);
+                pipeline.resource().clone()
+            }
+            None => Resource::empty(),
+        };
+        let batch = SpanBatch::new(&resource, &state.scopes, span.frame(), 1);
         if !super::batch::export_guarded(state.exporter.as_mut(), &batch) {
             state.counts.failed_spans += 1;
         }
     }
 
-    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
-        let mut state = self.state.lock();
-        if !state.is_closed {
-            super::batch::flush_guarded(state.exporter.as_mut(), timeout);
+    fn on_inherited_end(&self, span: &SpanView<'_>) {
+        if span.flags().is_sampled() {
+            self.inherited_spans.add_one();
         }
-        Ok(state.flushed())
+    }
+
+    fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        if let Some(state) = self.state.get() {
+            let mut state = state.lock();
+            if !state.is_closed {
+                super::batch::flush_guarded(state.exporter.as_mut(), timeout);
+            }
+        }
+        Ok(self.flushed())
     }
 
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
-        let mut state = self.state.lock();
-        if !state.is_closed {
-            super::batch::close_guarded(state.exporter.as_mut(), timeout);
-            state.is_closed = true;
+        self.is_closed.store(true, Ordering::Relaxed);
+        if let Some(state) = self.state.get() {
+            let mut state = state.lock();
+            if !state.is_closed {
+                super::batch::close_guarded(state.exporter.as_mut(), timeout);
+                state.is_closed = true;
+            }
         }
-        Ok(state.flushed())
+        Ok(self.flushed())
     }
 
     fn counts(&self) -> SpanCounts {
-        self.state.lock().counts_now()
+        let mut counts =
+            self.state.get().map(|state| state.lock().counts_now()).unwrap_or_default();
+        counts.inherited_spans = self.inherited_spans.get();
+        counts.finished_spans += counts.inherited_spans;
+        counts
     }
 }
 
 impl State {
+    fn new(exporter: Box<dyn SpanExporter>) -> Self {
+        Self { exporter, scopes: Vec::new(), counts: SpanCounts::default(), is_closed: false }
+    }
+
     /// Returns the counts with what the exporter says; where it panics, its last numbers stay.
     fn counts_now(&mut self) -> SpanCounts {
         let exporter = &self.exporter;
@@ -113,10 +155,5 @@ impl State {
         let settled = counts.lost_spans() + counts.pending_spans;
         counts.exported_spans = counts.finished_spans.saturating_sub(settled);
         counts
-    }
-
-    fn flushed(&mut self) -> Flushed {
-        let counts = self.counts_now();
-        Flushed::new(counts.exported_spans, counts.lost_spans())
     }
 }

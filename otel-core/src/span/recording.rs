@@ -9,6 +9,7 @@ use super::{Link, SpanKind, StatusCode};
 use crate::attribute::{AttributeSource, KeyValue, Value};
 use crate::clock::{Clock, unix_nanos_of};
 use crate::context::Context;
+use crate::raw::fork;
 use crate::record::{SpanBuf, SpanIds, SpanTimes};
 use crate::span_context::TraceFlags;
 use crate::trace_state::TraceState;
@@ -25,6 +26,8 @@ pub struct RecordingSpan {
     tracer: Tracer,
     start_reading: u64,
     start_unix_nanos: Option<u64>,
+    /// Of the process in which the span started: in the child of a fork it is the parent's to report.
+    generation: u32,
 }
 
 impl RecordingSpan {
@@ -35,6 +38,7 @@ impl RecordingSpan {
             tracer: Tracer::noop(),
             start_reading: 0,
             start_unix_nanos: None,
+            generation: 0,
         }
     }
 
@@ -107,6 +111,7 @@ impl RecordingSpan {
         if !self.tracer.is_same(tracer) {
             self.tracer = tracer.clone();
         }
+        self.generation = fork::generation();
         self.buf.start(name, kind, ids);
     }
 
@@ -251,7 +256,11 @@ impl RecordingSpan {
             }
         };
         let view = self.buf.finish(times, tracer.scope());
-        provider.tell_end(&view);
+        if self.generation == fork::generation() {
+            provider.tell_end(&view);
+        } else {
+            provider.tell_inherited_end(&view);
+        }
     }
 }
 

@@ -6,12 +6,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
-
 use super::{Link, Span, StatusCode};
 use crate::attribute::{AttributeSource, Value};
 use crate::context::ContextGuard;
 use crate::span_context::SpanContext;
+use crate::sync::Mutex;
 
 /// A handle on a span, to be cloned and written to from anywhere; the span ends with [`end`](Self::end), or with the
 /// last handle. What is written afterwards is ignored.

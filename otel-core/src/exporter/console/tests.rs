@@ -1,11 +1,10 @@
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::*;
 use crate::attribute::Value;
 use crate::processor::SimpleProcessor;
 use crate::provider::TracerProvider;
+use crate::sync::Mutex;
 use crate::{KeyValue, ManualClock};
 
 /// A writer whose text a test can read.

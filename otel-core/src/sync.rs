@@ -1,0 +1,62 @@
+//! Locks: the standard library's, which keep no record of waiting threads in memory.
+//!
+//! That matters in the child of a `fork`, where those threads are gone: a lock that lists them would find the list in
+//! disorder. What may be locked at the moment of a fork and is needed in the child is in a [`BriefMutex`].
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use crate::raw::hold_off;
+
+pub(crate) use std::sync::MutexGuard;
+pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A lock that a panic leaves usable: what is behind it is whole at every moment at which one can happen.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lock that no fork finds locked, so that the child can use it like its parent: for short work that calls nobody.
+#[derive(Debug, Default)]
+pub(crate) struct BriefMutex<T>(Mutex<T>);
+
+impl<T> BriefMutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    /// Works on the value.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let _no_fork = hold_off();
+        work(&mut self.0.lock())
+    }
+}
+
+/// Waits for what somebody does under a [`Mutex`].
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(std::sync::Condvar);
+
+impl Condvar {
+    /// Waits for a notice, for this long at the most; may come back without either.
+    pub(crate) fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, T> {
+        self.0.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
