@@ -1,13 +1,12 @@
 //! The exporter: takes batches of finished spans, fills datagrams, and accounts for every span.
 
 use std::io;
-use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use otel_core::exporter::{ExportError, SpanBatch, SpanExporter};
+use otel_core::exporter::{ExportError, ForkRecipe, SpanBatch, SpanExporter};
 use otel_core::record::SpanView;
-use otel_core::{Resource, TraceId, diagnostics};
+use otel_core::{IdGenerator, KeyValue, RandomIdGenerator, Resource, TraceId, diagnostics};
 
 use crate::codec::ThriftProtocol;
 use crate::convert::{Dialect, SpanConverter};
@@ -26,6 +25,9 @@ use crate::trim::Trim;
 /// A batch on the wire has one Process: spans of another [`Resource`] close the open datagram, and several services
 /// can share an exporter.
 ///
+/// The child of a `fork` gets an exporter of its own, with a socket, sequence numbers and statistics of its own, and with
+/// another `client-uuid` where the resource has one. What is in the open datagram at the fork stays the parent's.
+///
 /// ```
 /// use jaeger_udp::{Dialect, JaegerExporter};
 ///
@@ -36,6 +38,7 @@ use crate::trim::Trim;
 /// ```
 #[derive(Debug)]
 pub struct JaegerExporter {
+    settings: Settings,
     packer: Packer,
     converter: SpanConverter,
     pacer: Pacer,
@@ -51,14 +54,48 @@ pub struct JaegerExporter {
     last_given_spans: usize,
     /// The last loss since the last flush.
     last_loss: Option<ReportError>,
-    process_id: u32,
+    /// Stands in for the resource's in the child of a fork: agents tell clients apart by it.
+    client_uuid: Option<String>,
     is_closed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    dialect: Dialect,
+    protocol: Protocol,
+    max_packet_bytes: usize,
+    pacing: (u32, Duration),
 }
 
 impl JaegerExporter {
     /// Returns a builder: by default it makes an exporter to an agent on this machine.
     pub fn builder() -> JaegerExporterBuilder {
         JaegerExporterBuilder::default()
+    }
+
+    fn new(
+        settings: Settings,
+        transport: Box<dyn Transport>,
+        counters: Arc<Counters>,
+        client_uuid: Option<String>,
+    ) -> Self {
+        let (burst_datagrams, interval) = settings.pacing;
+        Self {
+            settings,
+            packer: Packer::new(settings.protocol, settings.max_packet_bytes),
+            converter: SpanConverter::new(settings.dialect),
+            pacer: Pacer::new(burst_datagrams, interval),
+            transport,
+            counters,
+            resource: None,
+            spilled: Vec::new(),
+            seq_no: FIRST_SEQ_NO,
+            full_queue_dropped_spans: 0,
+            last_given_spans: 0,
+            last_loss: None,
+            client_uuid,
+            is_closed: false,
+        }
     }
 
     /// Returns a handle to the counters, which works after the exporter has moved away.
@@ -72,7 +109,6 @@ impl JaegerExporter {
         resource: &Resource,
         spans: impl Iterator<Item = SpanView<'a>>,
     ) {
-        self.start_afresh_after_fork();
         self.set_resource(resource);
         for span in spans {
             self.add_span(&span);
@@ -81,7 +117,6 @@ impl JaegerExporter {
 
     /// Sends the open datagram, and books it should it be refused at once.
     pub(crate) fn send_rest(&mut self) -> Result<(), ReportError> {
-        self.start_afresh_after_fork();
         self.send_open();
         if let Err(SendError::Refused(source)) = self.transport.confirm() {
             self.book_refusal(source);
@@ -153,6 +188,12 @@ impl JaegerExporter {
     /// Writes the Process of the datagrams to come; the open one has to be empty.
     fn write_process(&mut self) {
         let Some(resource) = &self.resource else { return };
+        let renamed = self
+            .client_uuid
+            .as_deref()
+            .filter(|_| resource.get(CLIENT_UUID).is_some())
+            .map(|uuid| resource.with([KeyValue::new(CLIENT_UUID, uuid)]));
+        let resource = renamed.as_ref().unwrap_or(resource);
         let Self { packer, converter, .. } = self;
         let (protocol, max_bytes) = (packer.protocol(), packer.max_packet_bytes() / 2);
         let mut n_trimmed = 0;
@@ -289,18 +330,6 @@ impl JaegerExporter {
         diagnostics::warn(cause, format_args!("{error}"));
         self.last_loss = Some(error);
     }
-
-    /// In the child after a `fork`, the open datagram and the socket are the parent's: it will send what is in it.
-    fn start_afresh_after_fork(&mut self) {
-        let process_id = process::id();
-        if self.process_id != process_id {
-            self.process_id = process_id;
-            self.seq_no = FIRST_SEQ_NO;
-            self.last_given_spans = 0;
-            self.packer.clear();
-            self.transport.start_afresh();
-        }
-    }
 }
 
 impl SpanExporter for JaegerExporter {
@@ -343,6 +372,17 @@ impl SpanExporter for JaegerExporter {
 
     fn note_queue_drops(&mut self, dropped_spans: u64) {
         self.full_queue_dropped_spans = dropped_spans as i64;
+    }
+
+    fn fork_recipe(&self) -> Option<ForkRecipe<dyn SpanExporter>> {
+        let transport = self.transport.fork_recipe()?;
+        let (settings, counters) = (self.settings, Arc::clone(&self.counters));
+        Some(ForkRecipe::new(move || -> Box<dyn SpanExporter> {
+            counters.reset(settings.max_packet_bytes);
+            let client_uuid = RandomIdGenerator::new().new_span_id().to_string();
+            let (transport, counters) = (transport.make(), Arc::clone(&counters));
+            Box::new(Self::new(settings, transport, counters, Some(client_uuid)))
+        }))
     }
 }
 
@@ -435,7 +475,12 @@ impl JaegerExporterBuilder {
     pub fn build(self) -> JaegerExporter {
         let default_pacing =
             if self.transport.is_some() { (0, Duration::ZERO) } else { USUAL_PACING };
-        let (burst_datagrams, interval) = self.pacing.unwrap_or(default_pacing);
+        let settings = Settings {
+            dialect: self.dialect,
+            protocol: self.protocol,
+            max_packet_bytes: self.max_packet_bytes,
+            pacing: self.pacing.unwrap_or(default_pacing),
+        };
         let agent_port = self.agent_port.unwrap_or(match self.protocol {
             Protocol::Compact => COMPACT_PORT,
             Protocol::Binary => BINARY_PORT,
@@ -450,21 +495,7 @@ impl JaegerExporterBuilder {
         });
         let counters = Arc::new(Counters::default());
         counters.max_packet_bytes.set(self.max_packet_bytes as u64);
-        JaegerExporter {
-            packer: Packer::new(self.protocol, self.max_packet_bytes),
-            converter: SpanConverter::new(self.dialect),
-            pacer: Pacer::new(burst_datagrams, interval),
-            transport,
-            counters,
-            resource: None,
-            spilled: Vec::new(),
-            seq_no: FIRST_SEQ_NO,
-            full_queue_dropped_spans: 0,
-            last_given_spans: 0,
-            last_loss: None,
-            process_id: process::id(),
-            is_closed: false,
-        }
+        JaegerExporter::new(settings, transport, counters, None)
     }
 }
 
@@ -487,6 +518,8 @@ const DEFAULT_MAX_PACKET_BYTES: usize = 65_000;
 const COMPACT_PORT: u16 = 6831;
 const BINARY_PORT: u16 = 6832;
 const FIRST_SEQ_NO: i64 = 1;
+/// What the Jaeger clients call the process tag by which an agent tells clients apart.
+const CLIENT_UUID: &str = "client-uuid";
 const USUAL_PACING: (u32, Duration) = (2, Duration::from_micros(50));
 /// How often a datagram is sent again since others before it were refused.
 const MAX_SENDS: usize = 8;

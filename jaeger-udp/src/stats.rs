@@ -22,7 +22,8 @@ impl StatsHandle {
     }
 }
 
-/// What an exporter counted since it was built.
+/// What an exporter counted since it was built. In the child of a `fork` all numbers begin anew with the first span that ends
+/// there.
 ///
 /// `sent_spans` and the four losses add up to the spans taken over, but for those that wait in the open datagram.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +103,39 @@ impl Counters {
 
     pub(crate) fn failed_to_emit_spans(&self) -> u64 {
         self.refused_spans.get() + self.send_failed_spans.get() + self.unresolved_spans.get()
+    }
+
+    /// Begins anew: in the child of a fork, where nobody else counts any more.
+    pub(crate) fn reset(&self, max_packet_bytes: usize) {
+        let Self {
+            given_spans,
+            sent_datagrams,
+            sent_bytes,
+            refused_spans,
+            send_failed_spans,
+            unresolved_spans,
+            too_large_spans,
+            trimmed_spans,
+            trimmed_process_tags,
+            resplit_datagrams,
+            receiver_dropped_datagrams,
+            max_packet_bytes: limit,
+        } = self;
+        let counters = [
+            given_spans,
+            sent_datagrams,
+            sent_bytes,
+            refused_spans,
+            send_failed_spans,
+            unresolved_spans,
+            too_large_spans,
+            trimmed_spans,
+            trimmed_process_tags,
+            resplit_datagrams,
+            receiver_dropped_datagrams,
+        ];
+        counters.into_iter().for_each(|counter| counter.set(0));
+        limit.set(max_packet_bytes as u64);
     }
 
     fn snapshot(&self) -> Stats {

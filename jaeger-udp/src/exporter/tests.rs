@@ -564,17 +564,82 @@ fn what_a_receiver_on_this_machine_drops_stands_beside_the_account() {
     assert_eq!((stats.receiver_dropped_datagrams, stats.sent_spans, stats.lost_spans()), (7, 1, 0));
 }
 
+/// A transport into memory that can be made again.
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Transport for Memory {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+        self.0.lock().unwrap().push(datagram.to_vec());
+        Ok(())
+    }
+
+    fn fork_recipe(&self) -> Option<ForkRecipe<dyn Transport>> {
+        let memory = self.clone();
+        Some(ForkRecipe::new(move || -> Box<dyn Transport> { Box::new(memory.clone()) }))
+    }
+}
+
+/// What a recipe makes, for a processor.
+#[derive(Debug)]
+struct Made(Box<dyn SpanExporter>);
+
+impl SpanExporter for Made {
+    fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
+        self.0.export(batch)
+    }
+
+    fn flush(&mut self, timeout: Duration) -> Result<(), ExportError> {
+        self.0.flush(timeout)
+    }
+}
+
 #[test]
-fn the_child_of_a_fork_leaves_the_open_datagram_to_its_parent() {
-    let (mut exporter, datagrams) = exporter(65_000);
-    send(&mut exporter, "parents");
-    add(&mut exporter, &mut TestSpan::new("parents"));
-    datagrams.take();
-    exporter.process_id = exporter.process_id.wrapping_add(1);
-    add(&mut exporter, &mut TestSpan::new("childs"));
+fn the_exporter_of_a_forks_child_begins_anew_and_leaves_the_open_datagram_to_its_parent() {
+    let Memory(datagrams) = Memory::default();
+    let transport = Memory(Arc::clone(&datagrams));
+    let take = || std::mem::take(&mut *datagrams.lock().unwrap());
+    let mut exporter = JaegerExporter::builder().transport(transport).build();
+    let handle = exporter.stats();
+    let recipe = exporter.fork_recipe().unwrap();
+    let resource = Resource::new("service").with([KeyValue::new("client-uuid", "parent")]);
+    let mut span = TestSpan::new("parents");
+    exporter.add(&resource, [span.view()].into_iter());
     exporter.send_rest().unwrap();
-    let batches = decoded(&datagrams.take());
-    assert_eq!((names(&batches), batches[0].seq_no), (vec!["childs"], Some(1)));
+    exporter.add(&resource, [span.view()].into_iter());
+    take();
+    let mut uuids = vec![TagValue::String("parent".to_owned())];
+    for _ in 0..2 {
+        let child = recipe.make();
+        assert_eq!(handle.snapshot().sent_spans, 0);
+        let provider = TracerProvider::builder()
+            .resource(resource.clone())
+            .processor(SimpleProcessor::new(Made(child)))
+            .build();
+        provider.tracer("test").start("childs").end();
+        provider.close(Duration::from_secs(1)).unwrap();
+        assert_eq!(handle.snapshot().sent_spans, 1);
+        let batches = decoded(&take());
+        assert_eq!((names(&batches), batches[0].seq_no), (vec!["childs"], Some(1)));
+        let tags = &batches[0].process.tags;
+        uuids.push(tags.iter().find(|tag| tag.key == "client-uuid").unwrap().value.clone());
+    }
+    assert!(uuids[0] != uuids[1] && uuids[1] != uuids[2] && uuids[2] != uuids[0], "{uuids:?}");
+}
+
+#[test]
+fn a_transport_or_resolver_that_cannot_be_made_again_leaves_a_forks_child_without_an_exporter() {
+    #[derive(Debug)]
+    struct Only;
+    impl Resolve for Only {
+        fn resolve(&mut self, _: &str, _: u16) -> io::Result<Vec<std::net::SocketAddr>> {
+            Ok(Vec::new())
+        }
+    }
+    let builder = JaegerExporter::builder;
+    assert!(builder().build().fork_recipe().is_some());
+    assert!(builder().resolver(Only).build().fork_recipe().is_none());
+    assert!(builder().transport(InMemoryTransport::new()).build().fork_recipe().is_none());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use otel_core::exporter::ForkRecipe;
+
 use crate::error::SendError;
 
 mod in_memory;
@@ -46,6 +48,10 @@ pub trait Transport: fmt::Debug + Send + 'static {
     /// Is told that no datagram will follow: a last look at the receiver is due.
     fn close(&mut self) {}
 
-    /// Lets go of what is shared with another process: called in the child after a `fork`.
-    fn start_afresh(&mut self) {}
+    /// Returns how to make a transport for the child of a `fork`, which shares no socket with this one.
+    ///
+    /// Default: none. Spans that end in the child are then lost and counted.
+    fn fork_recipe(&self) -> Option<ForkRecipe<dyn Transport>> {
+        None
+    }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use otel_core::exporter::ForkRecipe;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::receiver_drops::ReceiverDrops;
@@ -262,9 +263,14 @@ impl Transport for UdpTransport {
         self.look_at_receiver(true);
     }
 
-    fn start_afresh(&mut self) {
-        self.socket = None;
-        self.first_datagram.clear();
+    fn fork_recipe(&self) -> Option<ForkRecipe<dyn Transport>> {
+        let resolver = self.resolver.fork_recipe()?;
+        let (host, port) = (self.host.clone(), self.port);
+        let (max_packet_bytes, intervals) = (self.max_packet_bytes, self.intervals);
+        Some(ForkRecipe::new(move || -> Box<dyn Transport> {
+            let transport = Self::new(host.clone(), port, resolver.make(), max_packet_bytes);
+            Box::new(Self { intervals, ..transport })
+        }))
     }
 }
 
