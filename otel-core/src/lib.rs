@@ -37,6 +37,21 @@
 //! | [`BatchProcessor`], [`SimpleProcessor`] | from the end of a span to an exporter |
 //! | [`exporter`] | where spans go: console, memory, and the trait for others |
 //! | [`diagnostics`] | what the library says about itself |
+//!
+//! # Fork
+//!
+//! A program may `fork` at any time, also while other threads record. The parent goes on as before. The child begins anew with
+//! its first span: other ids, an empty queue, a worker of its own, an exporter made by
+//! [`SpanExporter::fork_recipe`](exporter::SpanExporter::fork_recipe), and counts from zero. What was queued in the parent is
+//! delivered by the parent alone. So is a span that was alive at the fork: where it ends in the child, the child counts it
+//! in [`SpanCounts::inherited_spans`] and exports nothing, while its context can still be a parent there. A provider that was
+//! closed stays closed.
+//!
+//! Some things remain the program's own: a [`SharedSpan`] that another thread was writing to at the moment of the fork stays
+//! locked in the child, as any lock would, and an [`IdGenerator`] or a [`SpanProcessor`] of the program's has to know for
+//! itself. A process made by the bare system call, past the C library's `fork`, is not noticed. Nor can the engine help the
+//! standard library: where a thread of the parent was starting or ending at the fork, a thread of the child's own may never
+//! start, and the child leaves by `_exit` rather than by `std::process::exit`.
 
 #![deny(unsafe_code)]
 
@@ -54,8 +69,8 @@ pub mod diagnostics;
 mod attribute;
 mod baggage;
 mod clock;
-mod raw;
 mod sync;
+mod raw;
 mod id;
 mod id_generator;
 mod instrumentation_scope;

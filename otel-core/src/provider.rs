@@ -21,7 +21,8 @@ use crate::tracer::Tracer;
 
 /// Holds what all spans of a process share: resource, sampler, limits, processors. Cheap to clone.
 ///
-/// Dropping the last handle closes the provider, within two seconds.
+/// Dropping the last handle closes the provider, within two seconds. After a `fork` parent and child each have one of their
+/// own, with spans and counts of their own; see the [crate's docs](crate#fork).
 ///
 /// ```
 /// use std::time::Duration;
