@@ -109,7 +109,6 @@ const QUIET: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::Mutex;
 
     #[test]
     fn a_cause_speaks_once_a_minute_and_counts_what_it_left_out() {
@@ -124,18 +123,18 @@ mod tests {
 
     #[test]
     fn a_logger_may_set_another_one_speak_itself_and_panic() {
-        static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        static SEEN: BriefMutex<Vec<String>> = BriefMutex::new(Vec::new());
         set_logger(|_, message| {
-            SEEN.lock().push(message.to_string());
+            SEEN.with(|seen| seen.push(message.to_string()));
             set_logger(|_, message| {
-                SEEN.lock().push(format!("second: {message}"));
+                SEEN.with(|seen| seen.push(format!("second: {message}")));
                 panic!("a logger's bug");
             });
             info(format_args!("nested"));
         });
         info(format_args!("first"));
         LOGGER.with(|logger| *logger = None);
-        let seen = SEEN.lock().clone();
+        let seen = SEEN.with(|seen| seen.clone());
         assert!(seen.contains(&"first".to_owned()), "{seen:?}");
         assert!(seen.contains(&"second: nested".to_owned()), "{seen:?}");
     }

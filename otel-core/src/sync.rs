@@ -2,22 +2,30 @@
 //!
 //! That matters in the child of a `fork`, where those threads are gone: a lock that lists them would find the list in
 //! disorder. What may be locked at the moment of a fork and is needed in the child is in a [`BriefMutex`].
+//!
+//! Built with `--cfg loom`, tests have loom's locks and atomics in their place, and the `models` run through all orders in
+//! which threads can get at them.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
+#[cfg(all(loom, test))]
+use loom::sync as system;
+#[cfg(not(all(loom, test)))]
+use std::sync as system;
+
 use crate::raw::hold_off;
 
-pub(crate) use std::sync::MutexGuard;
-pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use system::MutexGuard;
+pub(crate) use system::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A lock that a panic leaves usable: what is behind it is whole at every moment at which one can happen.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+pub(crate) struct Mutex<T>(system::Mutex<T>);
 
 impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Self(std::sync::Mutex::new(value))
+    pub(crate) fn new(value: T) -> Self {
+        Self(system::Mutex::new(value))
     }
 
     #[inline]
@@ -26,25 +34,9 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A lock that no fork finds locked, so that the child can use it like its parent: for short work that calls nobody.
-#[derive(Debug, Default)]
-pub(crate) struct BriefMutex<T>(Mutex<T>);
-
-impl<T> BriefMutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Self(Mutex::new(value))
-    }
-
-    /// Works on the value.
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
-        let _no_fork = hold_off();
-        work(&mut self.0.lock())
-    }
-}
-
 /// Waits for what somebody does under a [`Mutex`].
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(std::sync::Condvar);
+pub(crate) struct Condvar(system::Condvar);
 
 impl Condvar {
     /// Waits for a notice, for this long at the most; may come back without either.
@@ -58,5 +50,21 @@ impl Condvar {
 
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+/// A lock that no fork finds locked, so that the child can use it like its parent: for short work that calls nobody.
+#[derive(Debug, Default)]
+pub(crate) struct BriefMutex<T>(std::sync::Mutex<T>);
+
+impl<T> BriefMutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    /// Works on the value.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let _no_fork = hold_off();
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

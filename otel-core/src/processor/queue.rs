@@ -332,5 +332,8 @@ const LEAST_RING_BYTES: usize = 4 << 10;
 /// the caller a microsecond. A ring whose last quarter is full before the worker comes is replaced by a larger one.
 const NOTICE_BYTES: usize = 256 << 10;
 
+#[cfg(all(loom, test))]
+mod models;
+
 #[cfg(test)]
 mod tests;

@@ -114,3 +114,6 @@ impl Tickets {
         self.desk.lock().is_closed
     }
 }
+
+#[cfg(all(loom, test))]
+mod models;

@@ -2,7 +2,8 @@
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// Makes a ring and returns its two ends. The capacity is in bytes, a power of two of at least eight.
 pub(crate) fn ring(capacity: usize) -> (Producer, Consumer) {
@@ -13,6 +14,8 @@ pub(crate) fn ring(capacity: usize) -> (Producer, Consumer) {
         head: Line(AtomicUsize::new(0)),
         tail: Line(AtomicUsize::new(0)),
         is_abandoned: AtomicBool::new(false),
+        #[cfg(all(loom, test))]
+        watch: models::Watch::new(capacity),
     });
     (Producer { ring: Arc::clone(&ring), tail: 0, head_seen: 0 }, Consumer { ring, head: 0 })
 }
@@ -32,6 +35,9 @@ struct Ring {
     tail: Line<AtomicUsize>,
     /// The producer is gone: nothing will follow.
     is_abandoned: AtomicBool,
+    /// Sees who touches which bytes when.
+    #[cfg(all(loom, test))]
+    watch: models::Watch,
 }
 
 /// Keeps what one thread writes away from what the other does: two lines of the cache, since they are fetched in pairs.
@@ -57,6 +63,22 @@ impl Ring {
         // SAFETY: the box itself is never written after it was made, so a shared reference to it is fine, and the place is
         // inside of what it points to.
         unsafe { (*self.bytes.get()).as_ptr().cast_mut().add(place) }
+    }
+
+    /// Tells a model that bytes are about to be written.
+    #[inline]
+    fn note_write(&self, place: usize, len: usize) {
+        #[cfg(all(loom, test))]
+        self.watch.note_write(place, len);
+        let _ = (place, len);
+    }
+
+    /// Tells a model that bytes have just been read.
+    #[inline]
+    fn note_read(&self, place: usize, len: usize) {
+        #[cfg(all(loom, test))]
+        self.watch.note_read(place, len);
+        let _ = (place, len);
     }
 }
 
@@ -91,11 +113,13 @@ impl Producer {
         let start = if skipped == 0 {
             place
         } else {
+            self.ring.note_write(place, ALIGNMENT);
             // SAFETY: the bytes from `tail` on are ours, as many as are free, and to the end there are at least eight,
             // since all lengths are multiples of that.
             unsafe { self.ring.at(place).cast::<[u8; 4]>().write(SKIP) };
             0
         };
+        self.ring.note_write(start, record.len());
         // SAFETY: the record fits between `start` and the end of the ring, and these bytes are ours. It cannot overlap
         // them: nobody has a reference to them but through this module.
         unsafe { self.ring.at(start).copy_from_nonoverlapping(record.as_ptr(), record.len()) };
@@ -145,6 +169,7 @@ impl Consumer {
             if n_records > 0 {
                 visit(&run[..end], n_records);
             }
+            self.ring.note_read(place, end + if end < len { ALIGNMENT } else { 0 });
             // What is left of the run is skipped: it reaches to the end of the ring.
             self.head = self.head.wrapping_add(len);
             // Release: we have read what the producer may now write over.
@@ -182,6 +207,9 @@ const SKIP: [u8; 4] = [0xFF; 4];
 
 /// All records, and so all positions, are multiples of this.
 const ALIGNMENT: usize = 8;
+
+#[cfg(all(loom, test))]
+mod models;
 
 #[cfg(test)]
 mod tests {
