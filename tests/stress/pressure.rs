@@ -294,3 +294,20 @@ fn the_account_holds_at_every_moment_while_spans_finish() {
     wait_until(|| service.tracer.counts().pending_spans == 0);
     check_account(service.tracer.counts(), N_THREADS * N_SPANS);
 }
+
+#[test]
+fn an_exporter_that_panics_at_the_queues_losses_costs_nothing() {
+    #[derive(Debug)]
+    struct Startled;
+    impl SpanExporter for Startled {
+        fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+            Ok(())
+        }
+        fn note_queue_drops(&mut self, _: u64) {
+            panic!("an exporter's bug");
+        }
+    }
+    let provider = provider_of(BatchProcessor::builder(Startled).interval(NEVER).build());
+    provider.tracer("stress").start("work").end();
+    assert_eq!(provider.flush(Duration::from_secs(5)).unwrap().exported_spans, 1);
+}

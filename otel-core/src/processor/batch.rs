@@ -416,7 +416,7 @@ impl Worker {
         loop {
             let now = Instant::now();
             if now >= self.next_reanchor {
-                self.pipeline.clock.reanchor();
+                guarded("clock", || self.pipeline.clock.reanchor());
                 self.next_reanchor = now + REANCHOR_INTERVAL;
             }
             if let Some(job) = self.shared.tickets.next_job(now >= next_flush) {
@@ -433,7 +433,8 @@ impl Worker {
 
     fn export_queue(&mut self) {
         self.pipeline.scopes.copy_into(&mut self.scopes);
-        self.exporter.note_queue_drops(self.shared.queue.counts().full_spans);
+        let full_spans = self.shared.queue.counts().full_spans;
+        guarded("exporter", || self.exporter.note_queue_drops(full_spans));
         let Self { shared, pipeline, scopes, exporter, counts, generation, .. } = self;
         shared.queue.drain(|records, n_spans| {
             if *generation != fork::generation() {
@@ -477,6 +478,13 @@ pub(super) fn export_guarded(exporter: &mut dyn SpanExporter, batch: &SpanBatch<
             );
             false
         }
+    }
+}
+
+/// Runs what is not ours and owes no answer: its panic costs nothing but a line.
+fn guarded(whose: &str, call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        diagnostics::warn("worker.panicked", format_args!("a call of the {whose} panicked"));
     }
 }
 
