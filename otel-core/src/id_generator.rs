@@ -145,10 +145,11 @@ fn non_zero(rng: &mut SmallRng) -> u64 {
 fn with_rng<R>(draw: impl FnOnce(&mut SmallRng) -> R) -> R {
     RNG.with_borrow_mut(|local| {
         let generation = fork::generation();
-        match &mut local.rng {
-            Some(rng) if local.generation == generation => draw(rng),
-            _ => draw(local.seed(generation)),
-        }
+        let rng = match &mut local.rng {
+            Some(rng) if local.generation == generation => rng,
+            _ => local.seed(generation),
+        };
+        draw(rng)
     })
 }
 
@@ -160,6 +161,7 @@ struct LocalRng {
 
 impl LocalRng {
     #[cold]
+    #[inline(never)]
     fn seed(&mut self, generation: u32) -> &mut SmallRng {
         fork::watch();
         self.generation = generation;
@@ -197,6 +199,7 @@ mod tests {
         assert!(RandomIdGenerator::with_64_bit_trace_ids().new_trace_id().is_valid());
         assert_ne!(RandomIdGenerator::new().new_trace_id().high(), 0);
     }
+
     #[test]
     fn a_generator_that_came_with_a_fork_is_seeded_anew() {
         let generator = RandomIdGenerator::new();
