@@ -4,12 +4,11 @@ use super::{MAX_AREA_BYTES, kind};
 use crate::attribute::{KeyValue, OwnedValue, Value};
 use crate::span::SpanLimits;
 
-/// An entry or a block, as it stands in a record.
+/// Where an entry or a block stands in a record.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) kind: u8,
     pub(super) key: std::ops::Range<usize>,
-    pub(super) value: std::ops::Range<usize>,
     pub(super) end: usize,
 }
 
@@ -28,12 +27,7 @@ impl Entry {
         };
         let value_start = start.checked_add(key_len)?;
         let end = value_start.checked_add(value_len)?;
-        (end <= bytes.len()).then_some(Self {
-            kind,
-            key: start..value_start,
-            value: value_start..end,
-            end,
-        })
+        (end <= bytes.len()).then_some(Self { kind, key: start..value_start, end })
     }
 
     #[inline]

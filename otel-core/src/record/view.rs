@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::entry::Entry;
 use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, head, kind};
 use crate::attribute::{KeyValue, OwnedValue};
 use crate::id::{SpanId, TraceId};
@@ -164,7 +163,7 @@ impl<'a> SpanView<'a> {
     /// Visits the attributes, in the order in which their keys first came.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
-        Attributes { bytes: self.area, at: self.name_len() }
+        Attributes(self.entries())
     }
 
     /// Visits the events in the order of the calls.
@@ -189,8 +188,13 @@ impl<'a> SpanView<'a> {
         u32_at(self.head, head::NAME_LEN) as usize
     }
 
+    #[inline]
+    fn entries(&self) -> Entries<'a> {
+        Entries(self.area.get(self.name_len()..).unwrap_or_default())
+    }
+
     fn blocks(&self, kind: u8) -> Blocks<'a> {
-        Blocks { bytes: self.area, at: self.name_len(), kind }
+        Blocks { entries: self.entries(), kind }
     }
 
     fn text_block(&self, kind: u8) -> Text<'a> {
@@ -344,15 +348,12 @@ impl Attribute<'_> {
 
 /// Visits attributes; also the fields of an event, a link or a resource, and the entries of a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Attributes<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
+pub struct Attributes<'a>(Entries<'a>);
 
 impl<'a> Attributes<'a> {
     #[inline]
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self(Entries(bytes))
     }
 }
 
@@ -362,11 +363,10 @@ impl<'a> Iterator for Attributes<'a> {
     #[inline]
     fn next(&mut self) -> Option<Attribute<'a>> {
         loop {
-            let entry = Entry::read(self.bytes, self.at)?;
-            self.at = entry.end;
-            if !entry.is_block() {
-                let value = ValueView::read(entry.kind, &self.bytes[entry.value]);
-                return Some(Attribute { key: Text(&self.bytes[entry.key]), value });
+            let entry = self.0.next()?;
+            if entry.kind < kind::FIRST_BLOCK {
+                let value = ValueView::read(entry.kind, entry.value);
+                return Some(Attribute { key: Text(entry.key), value });
             }
         }
     }
@@ -513,8 +513,7 @@ impl fmt::Debug for LinkView<'_> {
 /// Visits the bodies of the blocks of one kind.
 #[derive(Clone, Copy)]
 struct Blocks<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    entries: Entries<'a>,
     kind: u8,
 }
 
@@ -522,13 +521,8 @@ impl<'a> Iterator for Blocks<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        loop {
-            let entry = Entry::read(self.bytes, self.at)?;
-            self.at = entry.end;
-            if entry.kind == self.kind {
-                return Some(&self.bytes[entry.value]);
-            }
-        }
+        let kind = self.kind;
+        self.entries.find(|entry| entry.kind == kind).map(|entry| entry.value)
     }
 }
 
@@ -538,20 +532,74 @@ impl fmt::Debug for Blocks<'_> {
     }
 }
 
+/// Visits entries and blocks; ends with the bytes, and where they are none.
+///
+/// Holds what is left, and takes from its front: so each length is checked once, against what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Entries<'a>(&'a [u8]);
+
+/// An entry, or a block: that has no key.
+struct Entry<'a> {
+    kind: u8,
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (word, rest) = self.0.split_first_chunk()?;
+        let word = u32::from_le_bytes(*word);
+        if word as u8 & kind::LONG != 0 {
+            return self.next_long(word as u8);
+        }
+        let (key, rest) = rest.split_at_checked((word >> 8 & 0xFF) as usize)?;
+        let (value, rest) = rest.split_at_checked((word >> 16) as usize)?;
+        self.0 = rest;
+        Some(Entry { kind: word as u8, key, value })
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Takes a block, or an entry with lengths of their own.
+    fn next_long(&mut self, kind: u8) -> Option<Entry<'a>> {
+        let rest = self.0.get(4..)?;
+        let (key_len, rest) = if kind < kind::FIRST_BLOCK { split_u32(rest)? } else { (0, rest) };
+        let (value_len, rest) = split_u32(rest)?;
+        let (key, rest) = rest.split_at_checked(key_len as usize)?;
+        let (value, rest) = rest.split_at_checked(value_len as usize)?;
+        self.0 = rest;
+        Some(Entry { kind, key, value })
+    }
+}
+
+fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_le_bytes(*number), rest))
+}
+
 static NO_SCOPE: OnceLock<InstrumentationScope> = OnceLock::new();
 static NO_HEAD: [u8; head::LEN] = [0; head::LEN];
 
 #[inline]
 fn u16_at<const N: usize>(head: &[u8; N], at: usize) -> u16 {
-    u16::from_le_bytes([head[at], head[at + 1]])
+    u16::from_le_bytes(bytes_at(head, at))
 }
 
 #[inline]
 fn u32_at<const N: usize>(head: &[u8; N], at: usize) -> u32 {
-    u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+    u32::from_le_bytes(bytes_at(head, at))
 }
 
 #[inline]
 fn u64_at<const N: usize>(head: &[u8; N], at: usize) -> u64 {
-    u64::from(u32_at(head, at)) | u64::from(u32_at(head, at + 4)) << 32
+    u64::from_le_bytes(bytes_at(head, at))
+}
+
+/// Returns so many bytes from a place on: all places in heads are constants within them, so nothing is left of the check.
+#[inline(always)]
+fn bytes_at<const N: usize, const LEN: usize>(head: &[u8; N], at: usize) -> [u8; LEN] {
+    head[at..].first_chunk().copied().unwrap_or([0; LEN])
 }
