@@ -26,7 +26,7 @@ use otel_core::record::{Attribute, Attributes, EventView, LinkView, SpanView, Va
 use otel_core::{Resource, SpanId, StatusCode, TraceFlags, TraceId};
 
 use crate::codec::jaeger_thrift as wire;
-use crate::codec::{SpanHead, ThriftProtocol};
+use crate::codec::{Buffer, Cursor, ThriftProtocol};
 use crate::json;
 use crate::trim::{Trim, cut_text};
 
@@ -45,60 +45,51 @@ pub enum Dialect {
     JaegerClient,
 }
 
-/// Writes spans; holds what it needs for one after another.
+/// Writes spans, all in one protocol; holds what it needs for one after another.
 #[derive(Debug)]
 pub(crate) struct SpanConverter {
     dialect: Dialect,
+    trace: EncodedTraceId,
     /// The JSON text of one value: its length goes out before it.
     json: Vec<u8>,
 }
 
 impl SpanConverter {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, json: Vec::new() }
+        Self { dialect, trace: EncodedTraceId::default(), json: Vec::new() }
     }
 
-    /// Appends a span as Thrift struct.
+    /// Writes a span as Thrift struct.
     pub(crate) fn write_span<P: ThriftProtocol>(
         &mut self,
-        out: &mut Vec<u8>,
+        out: &mut Cursor<'_>,
         span: &SpanView<'_>,
         trim: &Trim,
     ) {
-        let n_references = if span.n_links() == 0 {
-            0
-        } else {
-            self.references(span).count().min(trim.n_references)
-        };
-        let head = SpanHead {
-            trace_id_low: span.trace_id().low() as i64,
-            trace_id_high: span.trace_id().high() as i64,
-            span_id: span.span_id().as_u64() as i64,
-            parent_span_id: span.parent_span_id().as_u64() as i64,
-            operation_name: cut_text(span.name().as_bytes(), trim.name_bytes),
-        };
-        wire::span_head::<P>(out, head, n_references);
+        let place = out;
+        let out = &mut place.take();
+        let n_references = self.n_references(span).min(trim.n_references);
+        self.trace.write::<P>(out, span.trace_id());
+        wire::span_head::<P>(
+            out,
+            span.span_id().as_u64() as i64,
+            span.parent_span_id().as_u64() as i64,
+            cut_text(span.name().as_bytes(), trim.name_bytes),
+            n_references,
+        );
         if n_references > 0 {
-            for reference in self.references(span).take(n_references) {
-                let trace_id = (reference.trace_id.high() as i64, reference.trace_id.low() as i64);
-                wire::span_ref::<P>(
-                    out,
-                    reference.ref_type,
-                    trace_id,
-                    reference.span_id.as_u64() as i64,
-                );
-            }
+            out.lend(|out| self.write_references::<P>(out, span, n_references));
         }
 
         let plan = TagPlan::new(span, self.dialect, trim);
+        let start_time_micros = micros(span.start_unix_nanos());
         let middle = wire::SpanMiddle {
             has_references: n_references > 0,
             flags: flags_of(span.flags()),
-            start_time_micros: micros(span.start_unix_nanos()),
+            start_time_micros,
             // From the two ends, each cut to microseconds: cut by itself, the duration of a parent could come out a
             // microsecond shorter than that of a child which ends with it, and Jaeger warns of skewed clocks.
-            duration_micros: (micros(span.end_unix_nanos()) - micros(span.start_unix_nanos()))
-                .max(1),
+            duration_micros: (micros(span.end_unix_nanos()) - start_time_micros).max(1),
             n_tags: plan.n_tags,
         };
         wire::span_middle::<P>(out, middle);
@@ -108,11 +99,14 @@ impl SpanConverter {
             }
         }
         if plan.derived != 0 {
-            write_derived::<P>(out, span, &plan, trim);
+            out.lend(|out| write_derived::<P>(out, span, &plan, trim));
         }
 
-        self.write_logs::<P>(out, span, plan.n_tags > 0, trim);
+        if span.n_events() > 0 || span.dropped_events() > 0 {
+            out.lend(|out| self.write_logs::<P>(out, span, plan.n_tags > 0, trim));
+        }
         P::stop(out);
+        *place = out.take();
     }
 
     /// Appends a Process as Thrift struct: the service, and all other attributes of the resource that fit the budget.
@@ -120,41 +114,43 @@ impl SpanConverter {
     /// Returns how many tags were cut or left out.
     pub(crate) fn write_process<P: ThriftProtocol>(
         &mut self,
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
         resource: &Resource,
         max_bytes: usize,
     ) -> usize {
         let start = out.len();
         let service_name = cut_text(resource.service_name().as_bytes(), max_bytes / 2);
         let tags = || resource.attributes().filter(|attribute| attribute.key != "service.name");
-        wire::process_head::<P>(out, service_name, tags().count());
-        for tag in tags() {
-            self.write_tag::<P>(out, tag, usize::MAX);
-        }
-        P::stop(out);
+        out.append(|out| {
+            wire::process_head::<P>(out, service_name, tags().count());
+            tags().for_each(|tag| self.write_tag::<P>(out, tag, usize::MAX));
+            P::stop(out);
+        });
         if out.len() - start <= max_bytes {
             return 0;
         }
         // Too long: values are shortened, and then the tags that still go beyond the budget are left out.
         out.truncate(start);
-        let (mut kept_tags, mut n_kept, mut n_cut) = (Vec::new(), 0, 0);
+        let (mut kept_tags, mut n_kept, mut n_cut) = (Buffer::new(), 0, 0);
         let budget = max_bytes.saturating_sub(service_name.len() + PROCESS_OVERHEAD);
         for tag in tags() {
-            let mut encoded = Vec::new();
-            self.write_tag::<P>(&mut encoded, tag, usize::MAX);
+            let mut encoded = Buffer::new();
+            encoded.append(|out| self.write_tag::<P>(out, tag, usize::MAX));
             let whole_len = encoded.len();
             encoded.clear();
-            self.write_tag::<P>(&mut encoded, tag, PROCESS_VALUE_BYTES);
+            encoded.append(|out| self.write_tag::<P>(out, tag, PROCESS_VALUE_BYTES));
             let fits = kept_tags.len() + encoded.len() <= budget;
             n_cut += usize::from(!fits || encoded.len() < whole_len);
             if fits {
-                kept_tags.append(&mut encoded);
+                kept_tags.extend_from_slice(&encoded);
                 n_kept += 1;
             }
         }
-        wire::process_head::<P>(out, service_name, n_kept);
-        out.append(&mut kept_tags);
-        P::stop(out);
+        out.append(|out| {
+            wire::process_head::<P>(out, service_name, n_kept);
+            out.copy(&kept_tags);
+            P::stop(out);
+        });
         self.shrink();
         n_cut
     }
@@ -163,6 +159,25 @@ impl SpanConverter {
     pub(crate) fn shrink(&mut self) {
         self.json.clear();
         self.json.shrink_to(MAX_KEPT_JSON_BYTES);
+    }
+
+    /// Returns how many references go out.
+    #[inline]
+    fn n_references(&self, span: &SpanView<'_>) -> usize {
+        if span.n_links() == 0 { 0 } else { self.references(span).count() }
+    }
+
+    #[inline(never)]
+    fn write_references<P: ThriftProtocol>(
+        &self,
+        out: &mut Cursor<'_>,
+        span: &SpanView<'_>,
+        n_references: usize,
+    ) {
+        for Reference { ref_type, trace_id, span_id } in self.references(span).take(n_references) {
+            let trace_id = (trace_id.high() as i64, trace_id.low() as i64);
+            wire::span_ref::<P>(out, ref_type, trace_id, span_id.as_u64() as i64);
+        }
     }
 
     /// Visits what goes out as references.
@@ -175,9 +190,10 @@ impl SpanConverter {
         })
     }
 
+    #[inline(never)]
     fn write_logs<P: ThriftProtocol>(
         &mut self,
-        out: &mut Vec<u8>,
+        out: &mut Cursor<'_>,
         span: &SpanView<'_>,
         has_tags: bool,
         trim: &Trim,
@@ -204,7 +220,7 @@ impl SpanConverter {
 
     fn write_log<P: ThriftProtocol>(
         &mut self,
-        out: &mut Vec<u8>,
+        out: &mut Cursor<'_>,
         event: &EventView<'_>,
         max_bytes: usize,
     ) {
@@ -234,10 +250,10 @@ impl SpanConverter {
     }
 
     /// Appends an attribute as Tag; text and bytes are cut after `max_bytes`.
-    #[inline]
+    #[inline(always)]
     fn write_tag<P: ThriftProtocol>(
         &mut self,
-        out: &mut Vec<u8>,
+        out: &mut Cursor<'_>,
         attribute: Attribute<'_>,
         max_bytes: usize,
     ) {
@@ -253,12 +269,46 @@ impl SpanConverter {
                 wire::binary_tag::<P>(out, key, &value[..value.len().min(max_bytes)])
             }
             ValueView::Array(_) | ValueView::Map(_) => {
-                self.json.clear();
-                json::write_value(&mut self.json, attribute.value);
-                wire::string_tag::<P>(out, key, cut_text(&self.json, max_bytes));
+                let json = self.json_of(attribute.value);
+                wire::string_tag::<P>(out, key, cut_text(json, max_bytes));
             }
             _ => wire::string_tag::<P>(out, key, b""),
         }
+    }
+
+    #[cold]
+    fn json_of(&mut self, value: ValueView<'_>) -> &[u8] {
+        self.json.clear();
+        json::write_value(&mut self.json, value);
+        &self.json
+    }
+}
+
+/// The trace id of the last span, as it was written: spans of one trace mostly come one after another.
+#[derive(Debug, Default)]
+struct EncodedTraceId {
+    trace_id: TraceId,
+    /// The fields, and how many bytes of them count: none before the first span.
+    fields: [u8; 32],
+    len: usize,
+}
+
+impl EncodedTraceId {
+    #[inline(always)]
+    fn write<P: ThriftProtocol>(&mut self, out: &mut Cursor<'_>, trace_id: TraceId) {
+        if self.trace_id != trace_id || self.len == 0 {
+            self.encode::<P>(trace_id);
+        }
+        out.put_first(self.len, self.fields);
+    }
+
+    #[inline(never)]
+    fn encode<P: ThriftProtocol>(&mut self, trace_id: TraceId) {
+        let mut out = Cursor::new(&mut self.fields);
+        wire::trace_id::<P>(&mut out, trace_id.low() as i64, trace_id.high() as i64);
+        let n_left = out.n_left();
+        self.len = self.fields.len() - n_left;
+        self.trace_id = trace_id;
     }
 }
 
@@ -292,13 +342,18 @@ struct TagPlan {
 }
 
 impl TagPlan {
-    #[inline]
+    #[inline(always)]
     fn new(span: &SpanView<'_>, dialect: Dialect, trim: &Trim) -> Self {
         let derived = derived::of(span, dialect, trim);
         let n_attributes = span.n_attributes();
         if derived == 0 && !trim.is_trimmed() {
             return Self { n_tags: n_attributes, n_attributes, derived, replaces_error: false };
         }
+        Self::with_derived(span, dialect, trim, derived)
+    }
+
+    #[inline(never)]
+    fn with_derived(span: &SpanView<'_>, dialect: Dialect, trim: &Trim, derived: u16) -> Self {
         let set_by_user = span
             .attributes()
             .fold(0, |bits, attribute| bits | derived::bit_of(attribute.key.as_bytes()));
@@ -311,11 +366,12 @@ impl TagPlan {
             derived: derived & (!set_by_user | overridden),
             replaces_error,
         };
-        let kept = span
-            .attributes()
-            .enumerate()
-            .filter(|(index, attribute)| plan.keeps(*index, attribute))
-            .count();
+        let kept = if trim.is_trimmed() || replaces_error {
+            let attributes = span.attributes().enumerate();
+            attributes.filter(|(index, attribute)| plan.keeps(*index, attribute)).count()
+        } else {
+            span.n_attributes()
+        };
         plan.n_tags = kept + plan.derived.count_ones() as usize;
         plan
     }
@@ -355,7 +411,7 @@ mod derived {
     const ESSENTIAL: u16 = KIND | ERROR | TRIMMED;
 
     /// Returns those due for a span, whatever its attributes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(span: &SpanView<'_>, dialect: Dialect, trim: &Trim) -> u16 {
         let when = |is_due: bool, bits: u16| if is_due { bits } else { 0 };
         let mut bits = when(span.kind() != otel_core::SpanKind::Internal, KIND)
@@ -405,8 +461,9 @@ mod derived {
 }
 
 /// Appends the derived tags of a plan, in the order of the table.
+#[inline(never)]
 fn write_derived<P: ThriftProtocol>(
-    out: &mut Vec<u8>,
+    out: &mut Cursor<'_>,
     span: &SpanView<'_>,
     plan: &TagPlan,
     trim: &Trim,

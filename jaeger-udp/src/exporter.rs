@@ -8,7 +8,7 @@ use otel_core::exporter::{ExportError, ForkRecipe, SpanBatch, SpanExporter};
 use otel_core::record::SpanView;
 use otel_core::{IdGenerator, KeyValue, RandomIdGenerator, Resource, TraceId, diagnostics};
 
-use crate::codec::ThriftProtocol;
+use crate::codec::{Buffer, ThriftProtocol};
 use crate::convert::{Dialect, SpanConverter};
 use crate::error::{ReportError, SendError};
 use crate::packer::{DoesNotFit, Packer, Protocol, with_protocol};
@@ -47,7 +47,7 @@ pub struct JaegerExporter {
     /// Whose spans are in the open datagram.
     resource: Option<Resource>,
     /// A span that did not fit, on its way to the next datagram.
-    spilled: Vec<u8>,
+    spilled: Buffer,
     seq_no: i64,
     full_queue_dropped_spans: i64,
     /// How many spans were in the last datagram given to the system: it may yet be refused.
@@ -88,7 +88,7 @@ impl JaegerExporter {
             transport,
             counters,
             resource: None,
-            spilled: Vec::new(),
+            spilled: Buffer::new(),
             seq_no: FIRST_SEQ_NO,
             full_queue_dropped_spans: 0,
             last_given_spans: 0,
@@ -163,10 +163,12 @@ impl JaegerExporter {
         self.spilled = spilled;
     }
 
-    fn add_trimmed(&mut self, span: &SpanView<'_>, encoded: &mut Vec<u8>) {
+    fn add_trimmed(&mut self, span: &SpanView<'_>, encoded: &mut Buffer) {
         for trim in Trim::steps(span) {
             encoded.clear();
-            with_protocol!(self.packer.protocol(), P => self.converter.write_span::<P>(encoded, span, &trim));
+            with_protocol!(self.packer.protocol(), P => {
+                encoded.append(|out| self.converter.write_span::<P>(out, span, &trim));
+            });
             if self.packer.add_encoded(encoded).is_ok() {
                 self.counters.trimmed_spans.add(1);
                 self.converter.shrink();

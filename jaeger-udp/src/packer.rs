@@ -4,11 +4,12 @@
 //! | headroom: message head, Process, list head, right-aligned | span | span | span | tail |
 //! ```
 //!
-//! A span is encoded once, at the end of the buffer; should it be one too many, it moves to the next datagram. The
-//! borders of spans are kept, so that a datagram that turns out too long can be taken apart again.
+//! A span is encoded once, at the end of the buffer (once more where the buffer has to grow); should it be one too many, it
+//! moves to the next datagram. The borders of spans are kept, so that a datagram that turns out too long can be taken apart
+//! again.
 
-use crate::codec::ThriftProtocol;
 use crate::codec::jaeger_thrift as wire;
+use crate::codec::{Buffer, Cursor, ThriftProtocol};
 use crate::stats::ClientStats;
 
 /// Which of Thrift's protocols the datagrams use.
@@ -46,17 +47,19 @@ pub(crate) struct Packer {
     protocol: Protocol,
     max_packet_bytes: usize,
     /// The headroom, then the spans.
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// Where the spans begin.
     headroom: usize,
     /// The encoded Process.
-    process: Vec<u8>,
+    process: Buffer,
+    /// The most bytes that stand around spans, but for the head of their list, whose length depends on their number.
+    around: usize,
     /// Where each span ends.
     ends: Vec<usize>,
     /// The tail of a sealed datagram begins here.
     sealed_at: Option<usize>,
     /// What goes in front, put together before its length is known.
-    front: Vec<u8>,
+    front: Buffer,
 }
 
 impl Packer {
@@ -64,12 +67,13 @@ impl Packer {
         let mut packer = Self {
             protocol,
             max_packet_bytes,
-            bytes: Vec::new(),
+            bytes: Buffer::new(),
             headroom: 0,
-            process: Vec::new(),
+            process: Buffer::new(),
+            around: 0,
             ends: Vec::new(),
             sealed_at: None,
-            front: Vec::new(),
+            front: Buffer::new(),
         };
         packer.set_process(|_| ());
         packer
@@ -89,11 +93,16 @@ impl Packer {
     }
 
     /// Begins an empty datagram for a Process that `write` appends.
-    pub(crate) fn set_process(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn set_process(&mut self, write: impl FnOnce(&mut Buffer)) {
         self.process.clear();
         write(&mut self.process);
-        self.headroom =
-            self.max_head_len() + self.process.len() + LIST_FIELD_BYTES + MAX_LIST_HEAD_BYTES;
+        let (head_len, tail_len, list_field_len) = match self.protocol {
+            Protocol::Compact => (COMPACT_HEAD_BYTES, COMPACT_TAIL_BYTES, 1),
+            Protocol::Binary => (BINARY_HEAD_BYTES, BINARY_TAIL_BYTES, 3),
+        };
+        let before_list = head_len + self.process.len() + list_field_len;
+        self.headroom = before_list + MAX_LIST_HEAD_BYTES;
+        self.around = before_list + tail_len;
         self.clear();
     }
 
@@ -103,7 +112,7 @@ impl Packer {
         self.ends.clear();
         self.bytes.clear();
         self.bytes.shrink_to(4 * self.max_packet_bytes.max(self.headroom));
-        self.bytes.resize(self.headroom, 0);
+        self.bytes.skip(self.headroom);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -123,11 +132,11 @@ impl Packer {
     #[inline]
     pub(crate) fn add(
         &mut self,
-        spilled: &mut Vec<u8>,
-        write: impl FnOnce(&mut Vec<u8>),
+        spilled: &mut Buffer,
+        write: impl FnMut(&mut Cursor<'_>),
     ) -> Result<(), DoesNotFit> {
         let start = self.bytes.len();
-        write(&mut self.bytes);
+        self.bytes.append(write);
         let added = self.keep_last();
         if added.is_err() {
             spilled.extend_from_slice(&self.bytes[start..]);
@@ -165,10 +174,12 @@ impl Packer {
         // Thrift's own number of the message is 32 bits wide; servers ignore it.
         let seq_id = (seq_no & i64::from(i32::MAX)) as i32;
         with_protocol!(self.protocol, P => {
-            wire::message_head::<P>(&mut self.front, seq_id);
-            self.front.extend_from_slice(&self.process);
-            wire::spans_head::<P>(&mut self.front, self.ends.len());
-            wire::message_tail::<P>(&mut self.bytes, Some(seq_no), Some(stats));
+            self.front.append(|out| {
+                wire::message_head::<P>(out, seq_id);
+                out.copy(&self.process);
+                wire::spans_head::<P>(out, self.ends.len());
+            });
+            self.bytes.append(|out| wire::message_tail::<P>(out, Some(seq_no), Some(stats)));
         });
         let start = self.headroom - self.front.len();
         self.bytes[start..self.headroom].copy_from_slice(&self.front);
@@ -189,26 +200,7 @@ impl Packer {
     /// Returns the most bytes that stand around `n_spans` spans.
     #[inline]
     fn overhead(&self, n_spans: usize) -> usize {
-        let list_head_len = with_protocol!(self.protocol, P => P::struct_list_len(n_spans));
-        let around = match self.protocol {
-            Protocol::Compact => COMPACT_HEAD_BYTES + COMPACT_TAIL_BYTES,
-            Protocol::Binary => BINARY_HEAD_BYTES + BINARY_TAIL_BYTES,
-        };
-        around + self.process.len() + self.list_field_len() + list_head_len
-    }
-
-    fn max_head_len(&self) -> usize {
-        match self.protocol {
-            Protocol::Compact => COMPACT_HEAD_BYTES,
-            Protocol::Binary => BINARY_HEAD_BYTES,
-        }
-    }
-
-    fn list_field_len(&self) -> usize {
-        match self.protocol {
-            Protocol::Compact => 1,
-            Protocol::Binary => LIST_FIELD_BYTES,
-        }
+        self.around + with_protocol!(self.protocol, P => P::struct_list_len(n_spans))
     }
 }
 
@@ -219,7 +211,7 @@ pub(crate) struct DoesNotFit;
 /// Spans taken out of a datagram.
 #[derive(Debug)]
 pub(crate) struct EncodedSpans {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     start: usize,
     ends: Vec<usize>,
 }
@@ -239,8 +231,6 @@ const COMPACT_HEAD_BYTES: usize = 2 + 5 + 1 + wire::EMIT_BATCH.len() + 1 + 1;
 const COMPACT_TAIL_BYTES: usize = 11 + 1 + 3 * 11 + 1 + 2;
 const BINARY_HEAD_BYTES: usize = 4 + 4 + wire::EMIT_BATCH.len() + 4 + 3 + 3;
 const BINARY_TAIL_BYTES: usize = 11 + 3 + 3 * 11 + 1 + 2;
-/// The head of the field that holds the spans, at its longest.
-const LIST_FIELD_BYTES: usize = 3;
 const MAX_LIST_HEAD_BYTES: usize = 6;
 
 #[cfg(all(test, feature = "agent"))]

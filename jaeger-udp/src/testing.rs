@@ -9,7 +9,7 @@ use otel_core::{
 use crate::Dialect;
 use crate::agent::decode_message;
 use crate::codec::jaeger_thrift as wire;
-use crate::codec::{Compact, ThriftProtocol};
+use crate::codec::{Buffer, Compact, ThriftProtocol};
 use crate::convert::SpanConverter;
 use crate::model;
 use crate::trim::Trim;
@@ -123,9 +123,10 @@ impl TestSpan {
         dialect: Dialect,
         trim: &Trim,
     ) -> Vec<u8> {
-        let mut out = Vec::new();
-        SpanConverter::new(dialect).write_span::<P>(&mut out, &self.view(), trim);
-        out
+        let mut encoded = Buffer::new();
+        let (mut converter, span) = (SpanConverter::new(dialect), self.view());
+        encoded.append(|out| converter.write_span::<P>(out, &span, trim));
+        encoded.to_vec()
     }
 
     /// Returns what a receiver makes of the span.
@@ -144,12 +145,14 @@ pub(crate) fn decode_span<P: ThriftProtocol>(span: &[u8]) -> model::Span {
 
 /// Puts an encoded span into a message of its own.
 pub(crate) fn message_of<P: ThriftProtocol>(span: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    wire::message_head::<P>(&mut out, 1);
-    wire::process_head::<P>(&mut out, b"svc", 0);
-    P::stop(&mut out);
-    wire::spans_head::<P>(&mut out, 1);
-    out.extend_from_slice(span);
-    wire::message_tail::<P>(&mut out, None, None);
-    out
+    let mut message = Buffer::new();
+    message.append(|out| {
+        wire::message_head::<P>(out, 1);
+        wire::process_head::<P>(out, b"svc", 0);
+        P::stop(out);
+        wire::spans_head::<P>(out, 1);
+        out.copy(span);
+        wire::message_tail::<P>(out, None, None);
+    });
+    message.to_vec()
 }

@@ -2,56 +2,56 @@
 //!
 //! Source: `apache/thrift:doc/specs/thrift-binary-protocol.md`.
 
-use super::{FieldType, SpanHead, ThriftProtocol};
+use super::{Cursor, FieldType, SpanHead, ThriftProtocol};
 
 /// Writes the strict binary protocol.
 #[derive(Debug)]
 pub(crate) struct Binary;
 
 impl ThriftProtocol for Binary {
-    fn message(out: &mut Vec<u8>, name: &str, seq_id: i32) {
-        out.extend_from_slice(&[0x80, VERSION, 0, ONEWAY]);
+    fn message(out: &mut Cursor<'_>, name: &str, seq_id: i32) {
+        out.put([0x80, VERSION, 0, ONEWAY]);
         Self::bytes(out, name.as_bytes());
         Self::i32(out, seq_id);
     }
 
-    fn field(out: &mut Vec<u8>, field_type: FieldType, id: u8, _last_id: u8) {
-        out.extend_from_slice(&[type_code(field_type), 0, id]);
+    fn field(out: &mut Cursor<'_>, field_type: FieldType, id: u8, _last_id: u8) {
+        out.put([type_code(field_type), 0, id]);
     }
 
-    fn bool_field(out: &mut Vec<u8>, id: u8, _last_id: u8, value: bool) {
-        out.extend_from_slice(&[BOOL, 0, id, u8::from(value)]);
+    fn bool_tag(out: &mut Cursor<'_>, tag_type: i32, id: u8, value: bool) {
+        Self::tag_type(out, tag_type);
+        out.put([BOOL, 0, id, u8::from(value), STOP]);
     }
 
-    fn i32(out: &mut Vec<u8>, value: i32) {
-        out.extend_from_slice(&value.to_be_bytes());
+    fn i32(out: &mut Cursor<'_>, value: i32) {
+        out.put(value.to_be_bytes());
     }
 
-    fn i64(out: &mut Vec<u8>, value: i64) {
-        out.extend_from_slice(&value.to_be_bytes());
+    fn i64(out: &mut Cursor<'_>, value: i64) {
+        out.put(value.to_be_bytes());
     }
 
-    fn double(out: &mut Vec<u8>, value: f64) {
-        out.extend_from_slice(&value.to_be_bytes());
+    fn double(out: &mut Cursor<'_>, value: f64) {
+        out.put(value.to_be_bytes());
     }
 
-    fn bytes(out: &mut Vec<u8>, value: &[u8]) {
-        out.reserve(value.len() + 4);
-        out.extend_from_slice(&(value.len() as u32).to_be_bytes());
-        out.extend_from_slice(value);
+    fn bytes(out: &mut Cursor<'_>, value: &[u8]) {
+        out.put((value.len() as u32).to_be_bytes());
+        out.copy(value);
     }
 
-    fn struct_list(out: &mut Vec<u8>, len: usize) {
-        out.push(STRUCT);
-        out.extend_from_slice(&(len as u32).to_be_bytes());
+    fn struct_list(out: &mut Cursor<'_>, len: usize) {
+        out.put([STRUCT]);
+        out.put((len as u32).to_be_bytes());
     }
 
     fn struct_list_len(_len: usize) -> usize {
         5
     }
 
-    fn stop(out: &mut Vec<u8>) {
-        out.push(STOP);
+    fn stop(out: &mut Cursor<'_>) {
+        out.put([STOP]);
     }
 
     fn peek(span: &[u8]) -> Option<SpanHead<'_>> {

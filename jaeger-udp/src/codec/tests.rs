@@ -36,8 +36,10 @@ fn varints_are_those_of_a_plain_loop_at_every_length() {
     }
     for value in values {
         let zigzag_source = (value >> 1) as i64 ^ -((value & 1) as i64);
-        let mut bytes = vec![9];
-        Compact::i64(&mut bytes, zigzag_source);
+        let bytes = written(|out| {
+            out.put([9]);
+            Compact::i64(out, zigzag_source);
+        });
         let mut expected = vec![9];
         let mut rest = value;
         while rest >= 0x80 {
@@ -52,10 +54,9 @@ fn varints_are_those_of_a_plain_loop_at_every_length() {
 #[test]
 fn list_heads_are_as_long_as_they_say() {
     fn check<P: ThriftProtocol>(len: usize) -> usize {
-        let mut out = Vec::new();
-        P::struct_list(&mut out, len);
-        assert_eq!(out.len(), P::struct_list_len(len), "{len} items");
-        out.len()
+        let head = written(|out| P::struct_list(out, len));
+        assert_eq!(head.len(), P::struct_list_len(len), "{len} items");
+        head.len()
     }
     for (len, expected) in [
         (0, 1),
@@ -76,8 +77,7 @@ fn list_heads_are_as_long_as_they_say() {
 #[test]
 fn the_head_of_a_span_can_be_read_back() {
     fn check<P: ThriftProtocol>(head: SpanHead<'_>) {
-        let mut span = Vec::new();
-        span_head::<P>(&mut span, head, 0);
+        let span = written(|out| head_of_span::<P>(out, head, 0));
         assert_eq!(P::peek(&span), Some(head));
         for len in 0..span.len() {
             assert_eq!(P::peek(&span[..len]), None, "cut to {len}");
@@ -101,16 +101,22 @@ fn message<P: ThriftProtocol>(
     n_spans: usize,
     seq_no: Option<i64>,
     stats: Option<&ClientStats>,
-    write_spans: impl FnOnce(&mut Vec<u8>),
+    write_spans: impl Fn(&mut Cursor<'_>),
 ) -> Vec<u8> {
-    let mut out = Vec::new();
-    message_head::<P>(&mut out, 1);
-    process_head::<P>(&mut out, b"svc", 0);
-    P::stop(&mut out);
-    spans_head::<P>(&mut out, n_spans);
-    write_spans(&mut out);
-    message_tail::<P>(&mut out, seq_no, stats);
-    out
+    written(|out| {
+        message_head::<P>(out, 1);
+        process_head::<P>(out, b"svc", 0);
+        P::stop(out);
+        spans_head::<P>(out, n_spans);
+        write_spans(out);
+        message_tail::<P>(out, seq_no, stats);
+    })
+}
+
+fn written(write: impl FnMut(&mut Cursor<'_>)) -> Vec<u8> {
+    let mut buffer = Buffer::new();
+    buffer.append(write);
+    buffer.to_vec()
 }
 
 const HEAD: SpanHead<'_> = SpanHead {
@@ -128,8 +134,13 @@ const MIDDLE: SpanMiddle = SpanMiddle {
     n_tags: 0,
 };
 
-fn span_with_tags<P: ThriftProtocol>(out: &mut Vec<u8>) {
-    span_head::<P>(out, HEAD, 0);
+fn head_of_span<P: ThriftProtocol>(out: &mut Cursor<'_>, head: SpanHead<'_>, n_references: usize) {
+    trace_id::<P>(out, head.trace_id_low, head.trace_id_high);
+    span_head::<P>(out, head.span_id, head.parent_span_id, head.operation_name, n_references);
+}
+
+fn span_with_tags<P: ThriftProtocol>(out: &mut Cursor<'_>) {
+    head_of_span::<P>(out, HEAD, 0);
     span_middle::<P>(out, SpanMiddle { n_tags: 5, ..MIDDLE });
     string_tag::<P>(out, b"s", b"x");
     double_tag::<P>(out, b"d", 1.5);
@@ -140,8 +151,8 @@ fn span_with_tags<P: ThriftProtocol>(out: &mut Vec<u8>) {
     P::stop(out);
 }
 
-fn span_with_reference_and_log<P: ThriftProtocol>(out: &mut Vec<u8>) {
-    span_head::<P>(out, HEAD, 1);
+fn span_with_reference_and_log<P: ThriftProtocol>(out: &mut Cursor<'_>) {
+    head_of_span::<P>(out, HEAD, 1);
     span_ref::<P>(out, CHILD_OF, (0, 1), 3);
     span_middle::<P>(out, SpanMiddle { has_references: true, ..MIDDLE });
     logs_head::<P>(out, 1, false);

@@ -406,6 +406,53 @@ fn awkward_spans_survive_in_both_protocols() {
 }
 
 #[test]
+fn a_span_comes_out_the_same_whatever_room_it_finds_first() {
+    fn check<P: ThriftProtocol>() {
+        let mut span = TestSpan::new("operation")
+            .ids(TraceId::from_parts(u64::MAX, 7), u64::MAX / 3, 5)
+            .kind(SpanKind::Server)
+            .attribute("text", "some words that are longer than most words")
+            .attribute("number", -77)
+            .attribute("flag", true)
+            .attribute("list", Value::I64s(&[1, 2]))
+            .event("event", 1_000, &[("key", "value".into())])
+            .link(TRACE, 3, &[]);
+        for dialect in BOTH {
+            let expected = span.encoded::<P>(dialect);
+            let (view, mut converter) = (span.view(), SpanConverter::new(dialect));
+            for n_free in 0..expected.len() + 40 {
+                let mut buffer = Buffer::new();
+                buffer.skip(1024 - n_free);
+                buffer.append(|out| converter.write_span::<P>(out, &view, &Trim::NOTHING));
+                assert_eq!(buffer[1024 - n_free..], expected, "{n_free} bytes were free");
+            }
+        }
+    }
+    check::<Compact>();
+    check::<Binary>();
+}
+
+#[test]
+fn spans_of_several_traces_keep_their_trace_ids_in_any_order() {
+    let traces = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 0), (1, 1), (u64::MAX, u64::MAX), (0, 0)]
+        .map(|(high, low)| TraceId::from_parts(high, low));
+    for dialect in BOTH {
+        let mut converter = SpanConverter::new(dialect);
+        for trace_id in traces {
+            let (mut span, mut encoded) = (TestSpan::new("op").ids(trace_id, 2, 3), Buffer::new());
+            encoded.append(|out| {
+                converter.write_span::<Compact>(out, &span.view(), &Trim::NOTHING);
+            });
+            let found = decode_span::<Compact>(&encoded);
+            assert_eq!(
+                (found.trace_id_high as u64, found.trace_id_low as u64),
+                (trace_id.high(), trace_id.low())
+            );
+        }
+    }
+}
+
+#[test]
 fn a_process_has_the_services_name_and_all_else_as_tags() {
     let resource = Resource::empty().with([
         KeyValue::new("service.version", "2"),
@@ -441,8 +488,8 @@ fn a_process_that_is_too_long_keeps_what_fits() {
 }
 
 fn process_of(resource: &Resource, max_bytes: usize) -> (model::Process, usize) {
-    let mut out = Vec::new();
-    wire::message_head::<Compact>(&mut out, 1);
+    let mut out = Buffer::new();
+    out.append(|out| wire::message_head::<Compact>(out, 1));
     let start = out.len();
     let n_trimmed =
         SpanConverter::new(Dialect::Otel).write_process::<Compact>(&mut out, resource, max_bytes);
@@ -451,8 +498,10 @@ fn process_of(resource: &Resource, max_bytes: usize) -> (model::Process, usize) 
         "{} bytes of {max_bytes}",
         out.len() - start
     );
-    wire::spans_head::<Compact>(&mut out, 0);
-    wire::message_tail::<Compact>(&mut out, None, None);
+    out.append(|out| {
+        wire::spans_head::<Compact>(out, 0);
+        wire::message_tail::<Compact>(out, None, None);
+    });
     (crate::agent::decode_message(&out).unwrap().batch.process, n_trimmed)
 }
 

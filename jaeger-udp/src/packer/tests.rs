@@ -15,8 +15,10 @@ fn packer(protocol: Protocol, max_packet_bytes: usize) -> Packer {
     let mut packer = Packer::new(protocol, max_packet_bytes);
     packer.set_process(|out| {
         with_protocol!(protocol, P => {
-            wire::process_head::<P>(out, b"svc", 0);
-            P::stop(out);
+            out.append(|out| {
+                wire::process_head::<P>(out, b"svc", 0);
+                P::stop(out);
+            });
         })
     });
     packer
@@ -28,14 +30,16 @@ fn written_in_order<P: ThriftProtocol>(
     seq_no: i64,
     stats: &ClientStats,
 ) -> Vec<u8> {
-    let mut out = Vec::new();
-    wire::message_head::<P>(&mut out, seq_no as i32);
-    wire::process_head::<P>(&mut out, b"svc", 0);
-    P::stop(&mut out);
-    wire::spans_head::<P>(&mut out, spans.len());
-    spans.iter().for_each(|span| out.extend_from_slice(span));
-    wire::message_tail::<P>(&mut out, Some(seq_no), Some(stats));
-    out
+    let mut message = Buffer::new();
+    message.append(|out| {
+        wire::message_head::<P>(out, seq_no as i32);
+        wire::process_head::<P>(out, b"svc", 0);
+        P::stop(out);
+        wire::spans_head::<P>(out, spans.len());
+        spans.iter().for_each(|span| out.copy(span));
+        wire::message_tail::<P>(out, Some(seq_no), Some(stats));
+    });
+    message.to_vec()
 }
 
 #[test]
@@ -88,10 +92,10 @@ fn overhead_is_what_jaegers_clients_measured() {
 #[test]
 fn a_span_that_does_not_fit_is_moved_out_whole() {
     let mut packer = packer(Protocol::Compact, 200);
-    let mut spilled = Vec::new();
-    assert_eq!(packer.add(&mut spilled, |out| out.extend_from_slice(&[1; 50])), Ok(()));
-    assert_eq!(packer.add(&mut spilled, |out| out.extend_from_slice(&[2; 100])), Err(DoesNotFit));
-    assert_eq!(spilled, [2; 100]);
+    let mut spilled = Buffer::new();
+    assert_eq!(packer.add(&mut spilled, |out| out.copy(&[1; 50])), Ok(()));
+    assert_eq!(packer.add(&mut spilled, |out| out.copy(&[2; 100])), Err(DoesNotFit));
+    assert_eq!(*spilled, [2; 100]);
     assert_eq!(packer.n_spans(), 1);
     let spans = packer.take_spans();
     assert_eq!(spans.iter().collect::<Vec<_>>(), [&[1; 50]]);
@@ -103,11 +107,8 @@ fn a_span_that_does_not_fit_is_moved_out_whole() {
 #[test]
 fn memory_of_an_unusual_span_is_given_back() {
     let mut packer = packer(Protocol::Compact, 1000);
-    let mut spilled = Vec::new();
-    assert_eq!(
-        packer.add(&mut spilled, |out| out.resize(out.len() + (1 << 20), 0)),
-        Err(DoesNotFit)
-    );
+    let mut spilled = Buffer::new();
+    assert_eq!(packer.add(&mut spilled, |out| out.copy(&[0; 1 << 20])), Err(DoesNotFit));
     packer.clear();
     assert!(packer.bytes.capacity() <= 4000);
 }
@@ -123,12 +124,12 @@ proptest! {
     ) {
         let protocol = if is_binary { Protocol::Binary } else { Protocol::Compact };
         let mut packer = packer(protocol, max_packet_bytes);
-        let (mut sent, mut kept, mut spilled) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sent, mut kept, mut spilled) = (Vec::new(), Vec::new(), Buffer::new());
         for (index, size) in sizes.iter().enumerate() {
             let mut span = TestSpan::new(&format!("{index}-{}", "n".repeat(*size)));
             let encoded = with_protocol!(protocol, P => span.encoded::<P>(crate::Dialect::Otel));
             let fits_alone = encoded.len() <= packer.max_span_bytes();
-            if packer.add(&mut spilled, |out| out.extend_from_slice(&encoded)) == Err(DoesNotFit) {
+            if packer.add(&mut spilled, |out| out.copy(&encoded)) == Err(DoesNotFit) {
                 if !packer.is_empty() {
                     sent.push(packer.seal(sent.len() as i64, &MOST).to_vec());
                     packer.clear();

@@ -1,15 +1,17 @@
 use super::*;
 use crate::ClientStats;
-use crate::codec::{Compact, ThriftProtocol, jaeger_thrift as wire};
+use crate::codec::{Buffer, Compact, ThriftProtocol, jaeger_thrift as wire};
 
 fn batch(service_name: &str, seq_no: i64, stats: ClientStats) -> Vec<u8> {
-    let mut out = Vec::new();
-    wire::message_head::<Compact>(&mut out, 1);
-    wire::process_head::<Compact>(&mut out, service_name.as_bytes(), 0);
-    Compact::stop(&mut out);
-    wire::spans_head::<Compact>(&mut out, 0);
-    wire::message_tail::<Compact>(&mut out, Some(seq_no), Some(&stats));
-    out
+    let mut out = Buffer::new();
+    out.append(|out| {
+        wire::message_head::<Compact>(out, 1);
+        wire::process_head::<Compact>(out, service_name.as_bytes(), 0);
+        Compact::stop(out);
+        wire::spans_head::<Compact>(out, 0);
+        wire::message_tail::<Compact>(out, Some(seq_no), Some(&stats));
+    });
+    out.to_vec()
 }
 
 #[test]
