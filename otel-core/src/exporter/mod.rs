@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::instrumentation_scope::InstrumentationScope;
@@ -160,7 +161,7 @@ pub struct SpanBatch<'a> {
     resource: &'a Resource,
     scopes: &'a [InstrumentationScope],
     frames: &'a [u8],
-    n_spans: usize,
+    n_spans: &'a SpanCount,
 }
 
 impl<'a> SpanBatch<'a> {
@@ -169,7 +170,7 @@ impl<'a> SpanBatch<'a> {
         resource: &'a Resource,
         scopes: &'a [InstrumentationScope],
         frames: &'a [u8],
-        n_spans: usize,
+        n_spans: &'a SpanCount,
     ) -> Self {
         Self { resource, scopes, frames, n_spans }
     }
@@ -181,24 +182,55 @@ impl<'a> SpanBatch<'a> {
 
     /// Visits the spans.
     pub fn spans(&self) -> impl Iterator<Item = SpanView<'a>> + use<'a> {
-        let scopes = self.scopes;
-        SpanView::all_in(self.frames, scopes)
+        let (mut spans, count) = (SpanView::all_in(self.frames, self.scopes), self.n_spans);
+        let mut n_visited = 0;
+        std::iter::from_fn(move || {
+            let span = spans.next();
+            match span {
+                Some(_) => n_visited += 1,
+                None => count.set(n_visited),
+            }
+            span
+        })
     }
 
-    /// Returns how many spans there are.
+    /// Returns how many spans there are. Counts them, unless all were visited before.
     pub fn len(&self) -> usize {
-        self.n_spans
+        self.n_spans.get().unwrap_or_else(|| self.spans().count())
     }
 
     /// Tells whether there are no spans.
     pub fn is_empty(&self) -> bool {
-        self.n_spans == 0
+        self.spans().next().is_none()
     }
 }
 
 impl fmt::Debug for SpanBatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpanBatch").field("spans", &self.n_spans).finish_non_exhaustive()
+        f.debug_struct("SpanBatch").field("spans", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// How many spans a batch has, once somebody has counted them. To count them ahead of the export would be a second walk over
+/// all records, which comes to a tenth of what the export costs.
+pub(crate) struct SpanCount(AtomicUsize);
+
+impl SpanCount {
+    pub(crate) fn unknown() -> Self {
+        Self(AtomicUsize::new(usize::MAX))
+    }
+
+    pub(crate) fn known(n_spans: usize) -> Self {
+        Self(AtomicUsize::new(n_spans))
+    }
+
+    // Relaxed, here and below: a number that guards no other memory, and the same whoever writes it.
+    fn get(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|n_spans| *n_spans != usize::MAX)
+    }
+
+    fn set(&self, n_spans: usize) {
+        self.0.store(n_spans, Ordering::Relaxed);
     }
 }
 
@@ -236,6 +268,34 @@ impl Error for ExportError {
         match self {
             Self::Failed(reason) => Some(reason.as_ref()),
             Self::Closed | Self::TimedOut => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{SpanBuf, SpanIds, SpanTimes};
+    use crate::span::SpanKind;
+
+    #[test]
+    fn a_batch_knows_its_length_however_much_of_it_was_visited() {
+        let (mut buf, scope) = (SpanBuf::new(), InstrumentationScope::default());
+        buf.start("span", SpanKind::Internal, SpanIds::default());
+        let one = buf.finish(SpanTimes::default(), &scope).frame().to_vec();
+        let resource = Resource::empty();
+        for n_spans in 0..4 {
+            let mut frames = one.repeat(n_spans);
+            // What is left of a ring's end follows.
+            frames.extend([0xFF; 4]);
+            frames.extend([7; 200]);
+            for n_visited in 0..6 {
+                let count = SpanCount::unknown();
+                let batch = SpanBatch::new(&resource, &[], &frames, &count);
+                assert_eq!(batch.spans().take(n_visited).count(), n_visited.min(n_spans));
+                assert_eq!((batch.len(), batch.is_empty()), (n_spans, n_spans == 0));
+                assert_eq!(batch.spans().count(), n_spans);
+            }
         }
     }
 }

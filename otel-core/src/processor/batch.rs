@@ -15,7 +15,7 @@ use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::diagnostics;
-use crate::exporter::{ForkRecipe, SpanBatch, SpanExporter, for_child};
+use crate::exporter::{ForkRecipe, SpanBatch, SpanCount, SpanExporter, for_child};
 use crate::raw::{self, fork};
 use crate::record::SpanView;
 use crate::sync::Mutex;
@@ -436,15 +436,19 @@ impl Worker {
         let full_spans = self.shared.queue.counts().full_spans;
         guarded("exporter", || self.exporter.note_queue_drops(full_spans));
         let Self { shared, pipeline, scopes, exporter, counts, generation, .. } = self;
-        shared.queue.drain(|records, n_spans| {
+        shared.queue.drain(|records| {
             if *generation != fork::generation() {
                 return;
             }
             // A scope is in the list before the first span that names it ends.
             pipeline.scopes.copy_into(scopes);
-            let batch = SpanBatch::new(pipeline.resource(), scopes, records, n_spans);
+            let n_spans = SpanCount::unknown();
+            let batch = SpanBatch::new(pipeline.resource(), scopes, records, &n_spans);
+            let is_taken = export_guarded(exporter.as_mut(), &batch);
+            // Asked after the export, which has mostly found it out.
+            let n_spans = batch.len();
             counts.taken_spans += n_spans as u64;
-            if !export_guarded(exporter.as_mut(), &batch) {
+            if !is_taken {
                 counts.failed_spans += n_spans as u64;
             }
             counts.ask(exporter.as_ref());

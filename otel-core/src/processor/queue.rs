@@ -35,18 +35,12 @@ struct Shared {
     n_waiting: AtomicUsize,
     /// New rings, for the worker to find: it holds no lock that a producer takes while it exports.
     inbox: Mutex<Vec<Consumer>>,
-    overflow: Mutex<Overflow>,
+    /// Records that stand one after another.
+    overflow: Mutex<Vec<u8>>,
     pushed: Mutex<PushCounts>,
     full_spans: AtomicU64,
     closed_spans: AtomicU64,
     is_closed: AtomicBool,
-}
-
-/// Records that stand one after another.
-#[derive(Debug, Default)]
-struct Overflow {
-    records: Vec<u8>,
-    n_records: usize,
 }
 
 /// How many records went into rings and the overflow.
@@ -134,9 +128,9 @@ impl SpanQueue {
             .unwrap_or_else(|_| shared.push_overflow(record))
     }
 
-    /// Hands what is queued at this moment to `visit`, in runs of records that stand one after another, each with their
-    /// number. Records that are pushed meanwhile stay for the next time.
-    pub(crate) fn drain(&self, mut visit: impl FnMut(&[u8], usize)) {
+    /// Hands what is queued at this moment to `visit`, in runs of records that stand one after another: as many as
+    /// [`SpanView::all_in`] finds. Records that are pushed meanwhile stay for the next time.
+    pub(crate) fn drain(&self, mut visit: impl FnMut(&[u8])) {
         let shared = &*self.shared;
         let mut consumers = self.consumers.lock();
         consumers.append(&mut shared.inbox.lock());
@@ -149,9 +143,9 @@ impl SpanQueue {
             }
             !is_over
         });
-        let Overflow { records, n_records } = std::mem::take(&mut *shared.overflow.lock());
-        if n_records > 0 {
-            visit(&records, n_records);
+        let records = std::mem::take(&mut *shared.overflow.lock());
+        if !records.is_empty() {
+            visit(&records);
             shared.free_bytes.fetch_add(records.len(), Ordering::Relaxed);
         }
     }
@@ -204,11 +198,10 @@ impl Shared {
             return self.refuse();
         }
         let mut overflow = self.overflow.lock();
-        overflow.records.extend_from_slice(record);
-        overflow.n_records += 1;
+        overflow.extend_from_slice(record);
         // Counted under the lock, so that no span is taken out that had not gone in.
         self.pushed.lock().others += 1;
-        let is_many = overflow.records.len() >= NOTICE_BYTES;
+        let is_many = overflow.len() >= NOTICE_BYTES;
         if is_many { Push::QueuedMany } else { Push::Queued }
     }
 

@@ -9,7 +9,7 @@ use super::per_process::{CountPerProcess, PerProcess};
 use super::{Pipeline, SpanProcessor};
 use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::context::Context;
-use crate::exporter::{ForkRecipe, SpanBatch, SpanExporter, for_child};
+use crate::exporter::{ForkRecipe, SpanBatch, SpanCount, SpanExporter, for_child};
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
 use crate::resource::Resource;
@@ -90,7 +90,8 @@ impl SpanProcessor for SimpleProcessor {
             }
             None => Resource::empty(),
         };
-        let batch = SpanBatch::new(&resource, &state.scopes, span.frame(), 1);
+        let n_spans = SpanCount::known(1);
+        let batch = SpanBatch::new(&resource, &state.scopes, span.frame(), &n_spans);
         if !super::batch::export_guarded(state.exporter.as_mut(), &batch) {
             state.counts.failed_spans += 1;
         }

@@ -155,9 +155,10 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Hands all that was written until now to `visit`: at the most two runs of records that stand one after another, each
-    /// with their number.
-    pub(crate) fn drain(&mut self, mut visit: impl FnMut(&[u8], usize)) {
+    /// Hands all that was written until now to `visit`: at the most two runs of records that stand one after another. A run
+    /// ends with its bytes, or where [`SKIP`] stands for the length of a record: nobody walks over it but who reads it, since
+    /// a walk fetches a line of the cache for each record, one after another.
+    pub(crate) fn drain(&mut self, mut visit: impl FnMut(&[u8])) {
         // Acquire: the bytes up to there are written.
         let tail = self.ring.tail.0.load(Ordering::Acquire);
         while self.head != tail {
@@ -165,12 +166,10 @@ impl Consumer {
             let len = tail.wrapping_sub(self.head).min(self.ring.capacity - place);
             // SAFETY: the bytes from `head` to `tail` are ours until `head` is moved, and initialised like the whole ring.
             let run = unsafe { std::slice::from_raw_parts(self.ring.at(place), len) };
-            let (end, n_records) = end_of_records(run);
-            if n_records > 0 {
-                visit(&run[..end], n_records);
+            if !run.starts_with(&SKIP) {
+                visit(run);
             }
-            self.ring.note_read(place, end + if end < len { ALIGNMENT } else { 0 });
-            // What is left of the run is skipped: it reaches to the end of the ring.
+            self.ring.note_read(place, len);
             self.head = self.head.wrapping_add(len);
             // Release: we have read what the producer may now write over.
             self.ring.head.0.store(self.head, Ordering::Release);
@@ -186,20 +185,6 @@ impl Consumer {
     pub(crate) fn capacity(&self) -> usize {
         self.ring.capacity
     }
-}
-
-/// Returns where the records of a run end, at its end or where a mark says that the rest is skipped, and their number.
-fn end_of_records(run: &[u8]) -> (usize, usize) {
-    let (mut at, mut n_records) = (0, 0);
-    while let Some(length) = run.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
-        // A record cannot be empty; were one, the walk would not end.
-        if *length == SKIP || *length == [0; 4] {
-            break;
-        }
-        at += u32::from_le_bytes(*length) as usize;
-        n_records += 1;
-    }
-    (at.min(run.len()), n_records)
 }
 
 /// Stands where a record's length would: the rest of the ring is skipped.
@@ -224,8 +209,8 @@ mod tests {
 
     fn drained(consumer: &mut Consumer) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
-        consumer.drain(|mut run, _| {
-            while let Some(len) = run.first_chunk::<4>() {
+        consumer.drain(|mut run| {
+            while let Some(len) = run.first_chunk::<4>().filter(|len| **len != SKIP) {
                 let (first, rest) = run.split_at(u32::from_le_bytes(*len) as usize);
                 records.push(first.to_vec());
                 run = rest;

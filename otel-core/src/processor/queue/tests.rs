@@ -13,10 +13,10 @@ fn push_named(queue: &SpanQueue, name: &str) -> Push {
 
 fn drained_names(queue: &SpanQueue) -> Vec<String> {
     let mut names = Vec::new();
-    queue.drain(|records, n_records| {
+    queue.drain(|records| {
         let n_before = names.len();
         names.extend(SpanView::all_in(records, &[]).map(|span| span.name().to_string()));
-        assert_eq!(names.len() - n_before, n_records);
+        assert!(names.len() > n_before, "no run is empty");
     });
     queue.release(names.len());
     names
