@@ -93,10 +93,12 @@ impl SpanConverter {
             n_tags: plan.n_tags,
         };
         wire::span_middle::<P>(out, middle);
-        for (index, attribute) in span.attributes().enumerate() {
-            if plan.keeps(index, &attribute) {
+        if plan.keeps_all {
+            for attribute in span.attributes() {
                 self.write_tag::<P>(out, attribute, trim.value_bytes);
             }
+        } else {
+            out.lend(|out| self.write_kept_tags::<P>(out, span, &plan, trim));
         }
         if plan.derived != 0 {
             out.lend(|out| write_derived::<P>(out, span, &plan, trim));
@@ -188,6 +190,21 @@ impl SpanConverter {
             reference.ref_type != wire::CHILD_OF
                 || Some((reference.trace_id, reference.span_id)) != parent
         })
+    }
+
+    #[inline(never)]
+    fn write_kept_tags<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Cursor<'_>,
+        span: &SpanView<'_>,
+        plan: &TagPlan,
+        trim: &Trim,
+    ) {
+        for (index, attribute) in span.attributes().enumerate() {
+            if plan.keeps(index, &attribute) {
+                self.write_tag::<P>(out, attribute, trim.value_bytes);
+            }
+        }
     }
 
     #[inline(never)]
@@ -339,6 +356,8 @@ struct TagPlan {
     derived: u16,
     /// The derived `error` takes the place of the user's.
     replaces_error: bool,
+    /// No attribute is left out.
+    keeps_all: bool,
 }
 
 impl TagPlan {
@@ -347,7 +366,13 @@ impl TagPlan {
         let derived = derived::of(span, dialect, trim);
         let n_attributes = span.n_attributes();
         if derived == 0 && !trim.is_trimmed() {
-            return Self { n_tags: n_attributes, n_attributes, derived, replaces_error: false };
+            return Self {
+                n_tags: n_attributes,
+                n_attributes,
+                derived,
+                replaces_error: false,
+                keeps_all: true,
+            };
         }
         Self::with_derived(span, dialect, trim, derived)
     }
@@ -365,18 +390,18 @@ impl TagPlan {
             n_attributes: trim.n_tags,
             derived: derived & (!set_by_user | overridden),
             replaces_error,
+            keeps_all: !trim.is_trimmed() && !replaces_error,
         };
-        let kept = if trim.is_trimmed() || replaces_error {
+        let kept = if plan.keeps_all {
+            span.n_attributes()
+        } else {
             let attributes = span.attributes().enumerate();
             attributes.filter(|(index, attribute)| plan.keeps(*index, attribute)).count()
-        } else {
-            span.n_attributes()
         };
         plan.n_tags = kept + plan.derived.count_ones() as usize;
         plan
     }
 
-    #[inline]
     fn keeps(&self, index: usize, attribute: &Attribute<'_>) -> bool {
         if index < self.n_attributes && !self.replaces_error {
             return true;
