@@ -34,8 +34,12 @@ pub struct SpanContext {
 }
 
 impl SpanContext {
-    /// The flag for "this span is recorded", bit 0. The other flags belong to the implementation.
+    /// The flag for "this span is recorded", bit 0. The flags that have no name here belong to the implementation.
     pub const SAMPLED: u32 = 1;
+
+    /// The flag for "nobody has decided yet whether the trace is recorded", bit 10: a tracer that takes the context over
+    /// as a parent asks its sampler, as for a new trace, and disregards flags of its own that ask for one.
+    pub const UNDECIDED: u32 = 1 << 10;
 
     /// Creates a context without baggage. An id of 0 means that there is none.
     #[inline]
@@ -79,8 +83,8 @@ impl SpanContext {
         self.span_id
     }
 
-    /// Returns the flags: bit 0 is [`SpanContext::SAMPLED`], the others belong to the
-    /// implementation.
+    /// Returns the flags: [`SpanContext::SAMPLED`], [`SpanContext::UNDECIDED`], and those that belong to
+    /// the implementation.
     #[inline]
     pub fn flags(&self) -> u32 {
         self.flags
@@ -142,6 +146,22 @@ impl SpanContext {
     #[inline]
     pub fn with_flags(mut self, flags: u32) -> Self {
         self.flags = flags;
+        self
+    }
+
+    /// Takes the sampling decision out of the context of a caller who is not to make it: see
+    /// [`SpanContext::UNDECIDED`]. An empty context stays empty.
+    ///
+    /// ```
+    /// # use opentracing_api::{child_of, SpanContext, Tracer};
+    /// # let tracer = Tracer::noop();
+    /// # let from_outside = SpanContext::new(1, 2, SpanContext::SAMPLED);
+    /// let request = tracer.start_span_with("request", child_of(&from_outside.undecided()));
+    /// ```
+    pub fn undecided(mut self) -> Self {
+        if !self.is_empty() {
+            self.flags = self.flags & !Self::SAMPLED | Self::UNDECIDED;
+        }
         self
     }
 
@@ -407,6 +427,18 @@ mod tests {
         let context = SpanContext::new(1, 2, 3).with_flags(4).with_span_id(5);
         assert_eq!((context.flags(), context.span_id(), context.is_sampled()), (4, 5, false));
         assert!(SpanContext::new(1, 2, 3).is_sampled());
+    }
+
+    #[test]
+    fn an_undecided_context_is_not_sampled_and_keeps_the_rest() {
+        let context = SpanContext::new(1, 2, SpanContext::SAMPLED | 2).with_baggage_item("k", "v");
+        let undecided = context.undecided();
+        assert_eq!(
+            (undecided.flags(), undecided.is_sampled()),
+            (SpanContext::UNDECIDED | 2, false)
+        );
+        assert_eq!((undecided.trace_id(), undecided.baggage_item("k")), (1, Some("v")));
+        assert!(SpanContext::default().undecided().is_empty());
     }
 
     #[test]

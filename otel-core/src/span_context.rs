@@ -140,7 +140,8 @@ impl TraceFlags {
     pub const DEBUG: Self = Self(1 << 8);
     /// Jaeger's firehose: the backend may leave the trace out of its indexes.
     pub const FIREHOSE: Self = Self(1 << 9);
-    /// No sampling decision came with the context (B3 without `sampled`): the local sampler is asked.
+    /// No sampling decision came with the context (B3 without `sampled`), or nobody trusts the one that did: the local
+    /// sampler is asked, and [`DEBUG`](Self::DEBUG) counts for nothing.
     pub const DEFERRED: Self = Self(1 << 10);
 
     /// Takes the two flags that W3C's byte defines; its other bits are left out.
@@ -193,6 +194,16 @@ impl TraceFlags {
     #[inline]
     pub const fn is_deferred(self) -> bool {
         self.contains(Self::DEFERRED)
+    }
+
+    /// Returns the flags that a span takes over from its parent, before the sampler is asked.
+    #[inline]
+    pub(crate) const fn without_deferred(self) -> Self {
+        if self.is_deferred() {
+            self.with(Self(Self::DEFERRED.0 | Self::DEBUG.0), false)
+        } else {
+            self
+        }
     }
 
     /// Tells whether the trace is wanted whatever samplers think.

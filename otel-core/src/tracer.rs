@@ -109,6 +109,7 @@ impl Tracer {
             Some(parent)
                 if provider.local_children_follow
                     && !parent.is_remote()
+                    && !parent.flags().is_deferred()
                     && request.forced.is_none() =>
             {
                 StartDecision {
@@ -254,7 +255,7 @@ impl ProviderInner {
         span_id: SpanId,
     ) -> StartDecision {
         let (trace_id, flags) = match parent {
-            Some(parent) => (parent.trace_id(), parent.flags().with(TraceFlags::DEFERRED, false)),
+            Some(parent) => (parent.trace_id(), parent.flags().without_deferred()),
             None => {
                 let flags = TraceFlags::NONE.with(TraceFlags::RANDOM, self.ids.is_random());
                 (self.ids.new_trace_id(), flags)

@@ -56,6 +56,13 @@ pub(crate) fn is_remote(context: &SpanContext) -> bool {
     context.flags() & REMOTE != 0
 }
 
+/// Tells whether a sampler has to be asked about the children of a context: it came from another process, or without a
+/// decision.
+#[inline]
+pub(crate) fn asks_sampler(parent: &SpanContext) -> bool {
+    parent.flags() & (REMOTE | SpanContext::UNDECIDED) != 0
+}
+
 /// Turns the core's context into an OpenTracing one, without the trace state.
 #[inline]
 pub(crate) fn ids_from_core(context: &otel_core::SpanContext) -> SpanContext {
@@ -73,8 +80,11 @@ pub(crate) fn with_extension(context: SpanContext, extension: Extension) -> Span
     context.with_extension(Arc::new(extension))
 }
 
-/// The core's flags fill the lower 16 bits, with the sampled flag at OpenTracing's place.
+/// The core's flags fill the lower 16 bits, with those that OpenTracing knows at its places.
 const REMOTE: u32 = 1 << 16;
+
+const _: () = assert!(TraceFlags::SAMPLED.bits() as u32 == SpanContext::SAMPLED);
+const _: () = assert!(TraceFlags::DEFERRED.bits() as u32 == SpanContext::UNDECIDED);
 
 /// A tag's value as the core takes it, or what `sampling.priority` and the like make of it.
 #[derive(Clone, Copy, Debug)]

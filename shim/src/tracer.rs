@@ -15,7 +15,7 @@ use otel_core::record::SpanIds;
 use otel_core::{AttributeSource, Baggage, Context, Link, SpanKind, SpanRequest, TracerProvider};
 
 use crate::convert::{
-    Extension, Semantics, SpecialTag, Tag, core_ids, ids_from_core, is_remote, to_core,
+    Extension, Semantics, SpecialTag, Tag, asks_sampler, core_ids, ids_from_core, to_core,
     with_extension,
 };
 use crate::propagation::Formats;
@@ -89,7 +89,8 @@ impl TracerShim {
         let parent = usable_parent(request);
         let core_parent = parent.map(to_core);
         let debug_id = match (parent, request.parent()) {
-            (None, Some(container)) => {
+            // Who may not decide about a trace cannot have one kept by giving it a name either.
+            (None, Some(container)) if container.flags() & SpanContext::UNDECIDED == 0 => {
                 container.extension::<Extension>().and_then(|extension| extension.debug_id.clone())
             }
             _ => None,
@@ -184,7 +185,8 @@ impl TracerBackend for TracerShim {
         let is_plain = request.is_plain_child()
             && (self.semantics == Semantics::Jaeger || request.references().next().is_none());
         let followed = request.parent().filter(|_| is_plain);
-        let Some(parent) = followed.filter(|parent| parent.is_valid() && !is_remote(parent)) else {
+        let Some(parent) = followed.filter(|parent| parent.is_valid() && !asks_sampler(parent))
+        else {
             return self.start_special(request);
         };
         let Some(span_id) = self.tracer.follow() else {

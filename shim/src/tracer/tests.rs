@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use opentracing_api::{StartSpanOptions, Tracer, child_of, fields, follows_from};
 use otel_core::exporter::InMemoryExporter;
 use otel_core::record::SpanData;
-use otel_core::sampler::AlwaysOffSampler;
+use otel_core::sampler::{AlwaysOffSampler, AlwaysOnSampler, ParentBasedSampler};
 use otel_core::{
     Baggage, OwnedValue, RecordingSpan, SimpleProcessor, SpanProcessor, StatusCode, TraceFlags,
 };
@@ -348,7 +348,7 @@ fn a_tag_of_a_dropped_root_drops_its_children() {
 fn a_forced_trace_is_kept_though_the_sampler_keeps_none() {
     let exporter = InMemoryExporter::new();
     let provider = TracerProvider::builder()
-        .sampler(otel_core::sampler::ParentBasedSampler::new(AlwaysOffSampler))
+        .sampler(ParentBasedSampler::new(AlwaysOffSampler))
         .processor(SimpleProcessor::new(exporter.clone()))
         .build();
     let tracer = Tracer::new(TracerShim::new(provider));
@@ -357,4 +357,39 @@ fn a_forced_trace_is_kept_though_the_sampler_keeps_none() {
     tracer.start_span_with("child", child_of(&root)).finish();
     root.finish();
     assert_eq!(exporter.finished_spans().len(), 2);
+}
+
+#[test]
+fn an_undecided_parent_has_its_trace_continued_and_the_own_sampler_asked() {
+    let header = |flags| [("uber-trace-id", format!("a:b:0:{flags}"))];
+    for (root_sampler_keeps, caller_flags) in
+        [(true, "0"), (true, "1"), (true, "3"), (false, "0"), (false, "1"), (false, "3")]
+    {
+        let builder = TracerProvider::builder();
+        let provider = match root_sampler_keeps {
+            true => builder.sampler(ParentBasedSampler::new(AlwaysOnSampler)).build(),
+            false => builder.sampler(ParentBasedSampler::new(AlwaysOffSampler)).build(),
+        };
+        let tracer = Tracer::new(TracerShim::new(provider));
+        let caller = tracer.extract(Extract::HttpHeaders(&header(caller_flags))).unwrap().unwrap();
+        for parent in [caller.clone().undecided(), SpanContext::new(0xa, 0xb, 3).undecided()] {
+            let span = tracer.start_span_with("request", child_of(&parent));
+            let flags = TraceFlags::from_bits(span.context().flags() as u16);
+            assert_eq!(span.context().trace_id(), 0xa, "{parent:?}");
+            assert_eq!(flags.is_sampled(), root_sampler_keeps, "{parent:?}");
+            assert!(!flags.is_debug() && !flags.is_deferred(), "{parent:?}");
+            let child = tracer.start_span_with("child", child_of(&span));
+            assert_eq!(child.is_recording(), root_sampler_keeps, "a child follows its parent");
+        }
+    }
+}
+
+#[test]
+fn an_undecided_debug_id_forces_nothing() {
+    let provider = TracerProvider::builder().sampler(AlwaysOffSampler).build();
+    let tracer = Tracer::new(TracerShim::new(provider));
+    let headers = [("jaeger-debug-id", "please look")];
+    let caller = tracer.extract(Extract::HttpHeaders(&headers)).unwrap().unwrap();
+    assert!(tracer.start_span_with("request", child_of(&caller)).is_recording());
+    assert!(!tracer.start_span_with("request", child_of(&caller.undecided())).is_recording());
 }
