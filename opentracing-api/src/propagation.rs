@@ -72,7 +72,7 @@ impl fmt::Debug for Extract<'_> {
     }
 }
 
-/// A carrier of text pairs that can be written.
+/// A carrier of text pairs that can be written. With the feature `http` also an `http::HeaderMap`.
 pub trait TextMapWriter {
     /// Sets a pair; a pair of the same key is replaced, all others stay.
     fn set(&mut self, key: &str, value: &str);
@@ -106,7 +106,7 @@ impl<W: TextMapWriter + ?Sized> TextMapWriter for &mut W {
 }
 
 /// A carrier of text pairs that can be read. What it holds comes from outside and is not to be
-/// trusted.
+/// trusted. With the feature `http` also an `http::HeaderMap`.
 pub trait TextMapReader {
     /// Returns the value of a key: for plain maps the one of exactly this key, for headers as
     /// headers compare. With several, the first.
@@ -136,6 +136,15 @@ pub trait TextMapReader {
             });
             found
         })
+    }
+
+    /// As [`TextMapReader::get_all`], with keys in any ASCII case.
+    fn get_all_ignore_ascii_case<'a>(&'a self, key: &str, f: &mut dyn FnMut(&'a str)) {
+        self.for_each(&mut |candidate, value| {
+            if candidate.eq_ignore_ascii_case(key) {
+                f(value);
+            }
+        });
     }
 }
 
@@ -207,7 +216,14 @@ impl<R: TextMapReader + ?Sized> TextMapReader for &R {
     fn get_ignore_ascii_case(&self, key: &str) -> Option<&str> {
         (**self).get_ignore_ascii_case(key)
     }
+
+    fn get_all_ignore_ascii_case<'a>(&'a self, key: &str, f: &mut dyn FnMut(&'a str)) {
+        (**self).get_all_ignore_ascii_case(key, f);
+    }
 }
+
+#[cfg(feature = "http")]
+mod header_map;
 
 #[cfg(test)]
 mod tests {
@@ -240,6 +256,10 @@ mod tests {
             assert_eq!(reader.get_ignore_ascii_case("missing"), None);
             let mut values = Vec::new();
             reader.get_all("Key", &mut |value| values.push(value));
+            assert_eq!(values, ["1", "3"]);
+            reader.get_all("key", &mut |value| panic!("{value} is of another key"));
+            values.clear();
+            reader.get_all_ignore_ascii_case("kEY", &mut |value| values.push(value));
             assert_eq!(values, ["1", "3"]);
         }
     }

@@ -159,11 +159,7 @@ impl Extractor for HeaderReader<'_> {
     }
 
     fn get_all<'a>(&'a self, key: &str, visit: &mut dyn FnMut(&'a str)) {
-        self.0.for_each(&mut |candidate, value| {
-            if candidate.eq_ignore_ascii_case(key) {
-                visit(value);
-            }
-        });
+        self.0.get_all_ignore_ascii_case(key, visit);
     }
 
     fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
