@@ -8,6 +8,8 @@ use std::thread;
 use crate::failure::Failure;
 use crate::scope::{Activation, Scopes};
 use crate::shared_span::SharedSpan;
+#[cfg(feature = "tower")]
+use crate::{span::Span, tracer::Tracer};
 
 /// Runs a future in a span; there for every future.
 ///
@@ -70,17 +72,29 @@ impl<F: Future> InSpan for F {
 }
 
 /// A span that belongs to a future.
-struct Attached {
-    span: SharedSpan,
+pub(crate) struct Attached {
+    pub(crate) span: SharedSpan,
     finishes_span: bool,
     scopes: Scopes,
 }
 
 impl Attached {
+    /// Attaches a span of this tracer, which finishes with the future.
+    #[cfg(feature = "tower")]
+    pub(crate) fn of_tracer(tracer: &Tracer, span: Span) -> Self {
+        // A span finds its tracer under a lock that all threads share; whoever started it knows.
+        Self { span: span.into_shared(), finishes_span: true, scopes: tracer.scopes() }
+    }
+
+    /// Makes the span active until the end of what is returned.
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        Entered::new(self)
+    }
+
     async fn run<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| {
-            let _entered = Entered::new(self);
+            let _entered = self.enter();
             future.as_mut().poll(context)
         })
         .await
@@ -107,7 +121,7 @@ impl Drop for Attached {
 }
 
 /// One poll, in which the span is active; ends also by a panic.
-struct Entered<'a> {
+pub(crate) struct Entered<'a> {
     scopes: &'a Scopes,
     number: u64,
 }

@@ -28,6 +28,12 @@
 //! | choose a tracer for the process | [`set_global_tracer`] |
 //! | implement a tracer | [`backend`] |
 //!
+//! | feature | adds | crates |
+//! | --- | --- | --- |
+//! | none | all of the above | none |
+//! | `http` | `http::HeaderMap` as carrier | `http` and the two that it needs |
+//! | `tower` | `tower::TraceLayer`: spans around the requests of servers and clients; implies `http` | `tower-layer`, `tower-service`, `pin-project-lite` |
+//!
 //! Some mistakes that the compiler cannot see:
 //! - `let _ = tracer.start_span("x");` finishes the span at once; clippy's
 //!   `let_underscore_must_use` finds it. The same goes for a [`Scope`] and a [`TracerGuard`].
@@ -64,6 +70,9 @@ mod error;
 mod failure;
 
 pub mod backend;
+
+#[cfg(feature = "tower")]
+pub mod tower;
 
 #[cfg(test)]
 mod recorder;

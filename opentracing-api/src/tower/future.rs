@@ -1,0 +1,125 @@
+//! The future of a response: the span is active while it runs and ends with it.
+
+use std::fmt::{self, Display};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::thread;
+
+use http::Response;
+use pin_project_lite::pin_project;
+
+use super::head::ResponseHead;
+use super::layer::Settings;
+use crate::failure::Failure;
+use crate::future::{Attached, Entered};
+use crate::shared_span::SharedSpan;
+use crate::span::Span;
+use crate::tags;
+
+pin_project! {
+    /// The response of a [`Trace`](super::Trace).
+    pub struct ResponseFuture<F> {
+        // First, so that what it owns is gone before the span ends.
+        #[pin]
+        future: F,
+        call: Option<Call>,
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(super) fn traced(future: F, call: Call) -> Self {
+        Self { future, call: Some(call) }
+    }
+
+    pub(super) fn untraced(future: F) -> Self {
+        Self { future, call: None }
+    }
+}
+
+impl<F, R, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    E: Display,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Some(call) = this.call else { return this.future.poll(context) };
+        let result = {
+            let _entered = call.enter();
+            ready!(this.future.poll(context))
+        };
+        match &result {
+            Ok(response) => call.answer(&ResponseHead::of(response)),
+            Err(error) => call.fail(error),
+        }
+        *this.call = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("span", &self.call.as_ref().map(Call::span))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that is under way; its span ends when this is dropped.
+pub(super) struct Call {
+    attached: Attached,
+    settings: Arc<Settings>,
+    is_over: bool,
+}
+
+impl Call {
+    pub(super) fn new(settings: &Arc<Settings>, span: Span) -> Self {
+        let attached = Attached::of_tracer(&settings.tracer, span);
+        Self { attached, settings: Arc::clone(settings), is_over: false }
+    }
+
+    pub(super) fn span(&self) -> &SharedSpan {
+        &self.attached.span
+    }
+
+    pub(super) fn enter(&self) -> Entered<'_> {
+        self.attached.enter()
+    }
+
+    fn answer(&mut self, response: &ResponseHead<'_>) {
+        let status = response.status().as_u16();
+        let span = self.span();
+        span.set_tag(tags::HTTP_STATUS_CODE, status);
+        if status >= FIRST_SERVER_ERROR {
+            span.set_tag(tags::ERROR, true);
+        }
+        if let Some(hook) = &self.settings.on_response {
+            hook(response, span);
+        }
+        self.is_over = true;
+    }
+
+    fn fail(&mut self, error: &impl Display) {
+        self.span().log_failure(|| Failure::of_display(error));
+        self.is_over = true;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // A panic is told by the span itself, when it ends.
+        if !self.is_over && !thread::panicking() {
+            self.span().set_tag(CANCELLED, true);
+        }
+    }
+}
+
+/// Statuses go up to 999; those above 599 are nobody's, and no success.
+const FIRST_SERVER_ERROR: u16 = 500;
+
+/// The tag of a span whose request nobody waited for to the end.
+const CANCELLED: &str = "cancelled";
