@@ -2,14 +2,18 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
+use std::task;
 use std::time::Duration;
 
 use integration_tests::Receiver;
+use opentracing_api::tower::TraceLayer;
 use opentracing_api::{Extract, Inject, Span, SpanContext, TextMapReader, TextMapWriter, Tracer};
 use opentracing_api::{child_of, fields};
 use opentracing_shim::jaeger::{Config, Sampler};
+use tower::{Layer, Service};
 
 /// The system's allocator, with a count of what it is asked for.
 struct Counting;
@@ -186,4 +190,38 @@ fn crossing_a_process_without_baggage_allocates_nothing() {
     };
     cross();
     assert_eq!(allocations_of(cross).0, 0);
+}
+
+#[test]
+fn a_request_through_the_layer_of_a_server_allocates_for_its_extensions_alone() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let config = Config::new("allocations").agent_host("127.0.0.1");
+    let port = socket.local_addr().unwrap().port();
+    let tracer = config.agent_port(port).flush_interval(Duration::from_secs(600)).build().unwrap();
+    let inner = tower::service_fn(|_: http::Request<()>| {
+        std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(())))
+    });
+    let mut service = TraceLayer::server(tracer.clone()).layer(inner);
+    let request = || {
+        let request = http::Request::get("/orders/7").header("uber-trace-id", "abc:def:0:1");
+        request.header("user-agent", "test").body(()).unwrap()
+    };
+    let mut run = |n_requests: usize| {
+        let requests: Vec<_> = std::iter::repeat_with(request).take(n_requests).collect();
+        allocations_of(|| {
+            for request in requests {
+                let mut future = pin!(service.call(request));
+                let mut context = task::Context::from_waker(task::Waker::noop());
+                assert!(future.as_mut().poll(&mut context).is_ready());
+            }
+        })
+    };
+    for _ in 0..3 {
+        run(2_000);
+        tracer.flush(LONG).unwrap();
+    }
+    // The map of a request's extensions, its table, and the span in a box: `http` has them so.
+    let (of_thread, _) = run(2_000);
+    assert!(of_thread <= 3 * 2_000 + 20, "{of_thread} for 2000 requests");
 }
