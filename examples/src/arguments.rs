@@ -1,4 +1,4 @@
-//! Flags of the example programs: `--flag VALUE` or `--flag=VALUE`, and `--help`.
+//! Flags of the example programs: `--flag VALUE` or `--flag=VALUE`, and `--help`; some take a command as well.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
     values: Vec<(&'static str, String)>,
+    command: Option<&'static str>,
 }
 
 impl Flags {
@@ -22,6 +23,19 @@ impl Flags {
         arguments: impl IntoIterator<Item = OsString>,
         known: &[&'static str],
     ) -> Result<Option<Self>, UsageError> {
+        Self::parse_with_commands(arguments, known, &[])
+    }
+
+    /// As [`Flags::parse`], for a program that can be told with a word what to do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Flags::parse`], and where there is more than one command.
+    pub fn parse_with_commands(
+        arguments: impl IntoIterator<Item = OsString>,
+        known: &[&'static str],
+        commands: &[&'static str],
+    ) -> Result<Option<Self>, UsageError> {
         let mut arguments =
             arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
         let mut flags = Self::default();
@@ -29,12 +43,19 @@ impl Flags {
             if matches!(argument.as_str(), "--help" | "-h") {
                 return Ok(None);
             }
+            if let Some(&command) = commands.iter().find(|command| **command == argument) {
+                match flags.command.replace(command) {
+                    Some(_) => return Err(UsageError::Repeated { flag: "the command" }),
+                    None => continue,
+                }
+            }
             let (name, value) = match argument.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (argument.as_str(), None),
             };
             let Some(&flag) = known.iter().find(|flag| **flag == name) else {
-                return Err(UsageError::UnknownFlag { given: argument, known: known.to_vec() });
+                let known = commands.iter().chain(known).copied().collect();
+                return Err(UsageError::UnknownFlag { given: argument, known });
             };
             if flags.value(flag).is_some() {
                 return Err(UsageError::Repeated { flag });
@@ -48,6 +69,40 @@ impl Flags {
     /// Returns the value of a flag.
     pub fn value(&self, flag: &str) -> Option<&str> {
         self.values.iter().find(|(name, _)| *name == flag).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the command.
+    pub fn command(&self) -> Option<&'static str> {
+        self.command
+    }
+
+    /// Returns the value of `--port`; 0 has the system choose one.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no number up to 65535.
+    pub fn port(&self) -> Result<Option<u16>, UsageError> {
+        self.parsed(PORT, "a port from 0 to 65535")
+    }
+
+    /// Returns the value of a flag in another form, which is said to be `allowed`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not of that form.
+    pub fn parsed<T: FromStr>(
+        &self,
+        flag: &'static str,
+        allowed: &str,
+    ) -> Result<Option<T>, UsageError> {
+        let parse = |value: &str| {
+            value.parse().map_err(|_| UsageError::InvalidValue {
+                flag,
+                value: value.to_owned(),
+                allowed: allowed.to_owned(),
+            })
+        };
+        self.value(flag).map(parse).transpose()
     }
 
     /// Returns the value of `--agent`.
@@ -146,7 +201,7 @@ pub enum UsageError {
     UnknownFlag {
         /// The argument as it was given.
         given: String,
-        /// The flags that there are, but for `--help`.
+        /// The commands and flags that there are, but for `--help`.
         known: Vec<&'static str>,
     },
     /// A flag came twice.
@@ -189,6 +244,9 @@ impl Error for UsageError {}
 
 /// The flag that says where to send spans.
 pub const AGENT: &str = "--agent";
+
+/// The flag that says on which port to listen.
+pub const PORT: &str = "--port";
 
 /// What a program exits with when it was started with arguments that make no sense.
 pub const USAGE_EXIT_CODE: u8 = 2;
@@ -241,6 +299,34 @@ mod tests {
             (&["--agent", "--program"], "--agent needs a value; see --help"),
         ] {
             assert_eq!(parse(arguments).unwrap_err().to_string(), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_stands_anywhere_among_the_flags() {
+        let parse = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from);
+            Flags::parse_with_commands(arguments, &[PORT], &["serve", "ask"])
+        };
+        for (arguments, command, port) in [
+            (&[][..], None, None),
+            (&["serve"], Some("serve"), None),
+            (&["serve", "--port", "0"], Some("serve"), Some(0)),
+            (&["--port=80", "ask"], Some("ask"), Some(80)),
+        ] {
+            let flags = parse(arguments).unwrap().unwrap();
+            assert_eq!((flags.command(), flags.port()), (command, Ok(port)), "{arguments:?}");
+        }
+        for (arguments, expected) in [
+            (&["serve", "ask"][..], "the command comes twice"),
+            (&["wait"], "there is no flag \"wait\"; there are serve, ask, --port, --help"),
+        ] {
+            assert_eq!(parse(arguments).unwrap_err().to_string(), expected, "{arguments:?}");
+        }
+        for port in ["", "-1", "65536", "http"] {
+            let error = parse(&[&format!("--port={port}")]).unwrap().unwrap().port().unwrap_err();
+            let expected = format!("--port cannot be {port:?}; it can be a port from 0 to 65535");
+            assert_eq!(error.to_string(), expected);
         }
     }
 

@@ -5,6 +5,8 @@
 //! | [`arguments`] | the flags of a program |
 //! | [`jobs_site`] | the site that the quick start's `jobs` program asks |
 //! | [`local_agent`] | an agent for a machine on which none listens |
+//! | [`program`] | the `main` of a program that reports to an agent |
+//! | [`server`] | an HTTP server that runs until it is told to stop |
 //! | [`trace_tree`] | received spans, drawn as trees |
 //! | [`say!`], [`complain!`] | printing that does not panic where the pipe is closed |
 
@@ -14,4 +16,6 @@ pub mod arguments;
 pub mod jobs_site;
 pub mod local_agent;
 mod output;
+pub mod program;
+pub mod server;
 pub mod trace_tree;
