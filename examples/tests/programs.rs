@@ -1,11 +1,14 @@
 //! The programs as a user starts them, with an agent of the test's own on a free port.
 
 use std::collections::HashMap;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use jaeger_udp::agent::Agent;
 use jaeger_udp::model::{Span, TagValue};
+use socket2::{Domain, Socket, Type};
 
 #[test]
 fn the_quick_start_sends_the_spans_of_the_guide() {
@@ -107,10 +110,167 @@ fn hello_trace_shows_three_spans_and_sends_them_to_jaeger() {
 }
 
 #[test]
-fn an_agent_that_does_not_listen_is_no_error() {
-    for (program, account) in
-        [(QUICKSTART, "Spans reported: 0, lost: 9."), (HELLO_TRACE, "3 lost.")]
+fn one_trace_goes_from_the_http_client_through_the_http_server() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let server = RunningServer::start(HTTP_SERVER, &["--port", "0"], &agent);
+    let url = format!("{}/", server.url);
+    let output = run(HTTP_CLIENT, &["--url", &url, "--agent", &agent.local_addr().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains(&format!("{url} says: hello\n")), "{output:?}");
+
+    let spans = receive_all(&mut agent, 5);
+    let asked = span_of(&spans, "http-client", "GET");
+    let answered = span_of(&spans, "http-server", "GET /");
+    let inner = span_of(&spans, "http-server", "example-request");
+    let asked_on = span_of(&spans, "http-server", "GET");
+    let answered_on = span_of(&spans, "http-server", "GET /example");
+    assert_eq!(asked.parent_span_id, 0);
+    assert_chain(&[asked, answered, inner, asked_on, answered_on]);
+    for (span, kind, component, path) in [
+        (asked, "client", "reqwest", url.as_str()),
+        (answered, "server", "axum", "/"),
+        (asked_on, "client", "reqwest", &format!("{}/example", server.url)),
+        (answered_on, "server", "axum", "/example"),
+    ] {
+        assert_eq!(span.tag("span.kind"), Some(&TagValue::from(kind)));
+        assert_eq!(span.tag("component"), Some(&TagValue::from(component)));
+        assert_eq!(span.tag("http.method"), Some(&TagValue::from("GET")));
+        assert_eq!(span.tag("http.url"), Some(&TagValue::from(path)));
+        assert_eq!(span.tag("http.status_code"), Some(&TagValue::Long(200)));
+        assert_eq!(span.tag("error"), None);
+    }
+    let printed = server.stop();
+    assert!(printed.contains("\nhttp-server: 4 spans sent to 127.0.0.1:"), "{printed}");
+}
+
+#[test]
+fn a_request_that_fails_is_seen_all_the_way_up() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let (_nobody, upstream) = url_of_nobody();
+    let arguments = ["--port", "0", "--upstream", &upstream];
+    let server = RunningServer::start(HTTP_SERVER, &arguments, &agent);
+    let address = agent.local_addr().to_string();
+    let output = run(HTTP_CLIENT, &["--url", &server.url, "--agent", &address]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("502"), "{output:?}");
+
+    let spans = receive_all(&mut agent, 4);
+    let asked = span_of(&spans, "http-client", "GET");
+    let answered = span_of(&spans, "http-server", "GET /");
+    let inner = span_of(&spans, "http-server", "example-request");
+    assert_chain(&[asked, answered, inner, span_of(&spans, "http-server", "GET")]);
+    for (_, span) in &spans {
+        assert_eq!(span.tag("error"), Some(&TagValue::Bool(true)), "{}", span.operation_name);
+    }
+    for span in [asked, answered] {
+        assert_eq!(span.tag("http.status_code"), Some(&TagValue::Long(502)));
+    }
+}
+
+#[test]
+fn the_first_two_lessons_of_the_tutorial_are_one_program() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let address = agent.local_addr().to_string();
+    for (lesson, n_spans) in [("1", 1), ("2", 3)] {
+        let output = run(TUTORIAL, &["--lesson", lesson, "--name", "Ann", "--agent", &address]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(text(&output.stdout).contains("\nHello, Ann!\n"), "{output:?}");
+        let spans = receive(&mut agent, "hello-world", n_spans);
+        let root = &spans["say-hello"];
+        assert_eq!(root.tag("hello-to"), Some(&TagValue::from("Ann")));
+        let formatted = if lesson == "1" { root } else { &spans["format_string"] };
+        let printed = if lesson == "1" { root } else { &spans["print_string"] };
+        assert_eq!(logged(formatted, "value"), [&TagValue::from("Hello, Ann!")]);
+        assert_eq!(logged(printed, "event").last(), Some(&&TagValue::from("println")));
+        if lesson == "2" {
+            assert_chain(&[root, formatted]);
+            assert_chain(&[root, printed]);
+        }
+    }
+}
+
+#[test]
+fn one_trace_of_the_tutorial_goes_through_three_processes_with_its_baggage() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let formatter = RunningServer::start(TUTORIAL, &["formatter", "--port", "0"], &agent);
+    let publisher = RunningServer::start(TUTORIAL, &["publisher", "--port", "0"], &agent);
+    let address = agent.local_addr().to_string();
+    for (lesson, hello) in [("3", "Hello, Ann & Bob!"), ("4", "Grüß Gott, Ann & Bob!")] {
+        let arguments = [
+            ["hello", "--lesson", lesson],
+            ["--name=Ann & Bob", "--greeting", "Grüß Gott"],
+            ["--formatter-url", &formatter.url, "--publisher-url"],
+            [&publisher.url, "--agent", &address],
+        ];
+        let output = run(TUTORIAL, arguments.as_flattened());
+        assert!(output.status.success(), "{output:?}");
+
+        let spans = receive_all(&mut agent, 5);
+        let root = span_of(&spans, "hello-world", "say-hello");
+        let asked = span_of(&spans, "hello-world", "format_string");
+        let formatted = span_of(&spans, "formatter", "format");
+        let told = span_of(&spans, "hello-world", "print_string");
+        let published = span_of(&spans, "publisher", "publish");
+        assert_eq!(root.parent_span_id, 0);
+        assert_chain(&[root, asked, formatted]);
+        assert_chain(&[root, told, published]);
+        for (span, kind) in
+            [(asked, "client"), (told, "client"), (formatted, "server"), (published, "server")]
+        {
+            assert_eq!(span.tag("span.kind"), Some(&TagValue::from(kind)));
+        }
+        assert_eq!(logged(formatted, "value"), [&TagValue::from(hello)]);
+    }
+    let printed = publisher.stop();
+    assert!(printed.contains("\nHello, Ann & Bob!\nGrüß Gott, Ann & Bob!\n"), "{printed}");
+    assert!(printed.contains("\npublisher: 2 spans sent to "), "{printed}");
+    assert!(formatter.stop().contains("\nformatter: 2 spans sent to "));
+}
+
+#[test]
+fn the_tutorial_is_all_three_services_by_itself() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let output = run(TUTORIAL, &["--agent", &agent.local_addr().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let spans = receive_all(&mut agent, 14);
+    let n_of = |service: &str| spans.iter().filter(|(candidate, _)| candidate == service).count();
+    assert_eq!((n_of("hello-world"), n_of("formatter"), n_of("publisher")), (10, 2, 2));
+    let mut traces: Vec<_> = spans.iter().map(|(_, span)| span.trace_id_low).collect();
+    traces.sort_unstable();
+    traces.dedup();
+    assert_eq!(traces.len(), 4, "one for each lesson");
+    assert!(text(&output.stdout).contains("\nBonjour, Bryan!\n"), "{output:?}");
+}
+
+#[test]
+fn a_service_that_does_not_run_or_a_port_that_is_taken_is_an_error_that_says_so() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let address = agent.local_addr().to_string();
+    let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = somebody.local_addr().unwrap().port().to_string();
+    for (program, arguments) in
+        [(HTTP_SERVER, &["--port", &port][..]), (TUTORIAL, &["formatter", "--port", &port])]
     {
+        let output = run(program, arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let expected = format!(": port {port} cannot be listened on: ");
+        assert!(text(&output.stderr).contains(&expected), "{output:?}");
+    }
+    let (_nobody, url) = url_of_nobody();
+    let output = run(TUTORIAL, &["hello", "--formatter-url", &url, "--agent", &address]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains(&format!("{url}/format")), "{output:?}");
+    let spans = receive(&mut agent, "hello-world", 2);
+    assert_eq!(spans["format_string"].tag("error"), Some(&TagValue::Bool(true)));
+}
+
+#[test]
+fn an_agent_that_does_not_listen_is_no_error() {
+    for (program, account) in [
+        (QUICKSTART, "Spans reported: 0, lost: 9."),
+        (HELLO_TRACE, "3 lost."),
+        (TUTORIAL, "hello-world: 0 spans sent to 127.0.0.1:"),
+    ] {
         // The port is free again, so that what is sent there is refused.
         let address = agent_on("127.0.0.1").unwrap().local_addr().to_string();
         let output = run(program, &["--agent", &address]);
@@ -123,7 +283,7 @@ fn an_agent_that_does_not_listen_is_no_error() {
 
 #[test]
 fn help_goes_to_standard_output_and_nonsense_is_answered_with_exit_code_2() {
-    for program in [QUICKSTART, HELLO_TRACE] {
+    for program in ALL {
         let output = run(program, &["--help"]);
         assert!(output.status.success() && text(&output.stdout).contains("Usage: "), "{output:?}");
     }
@@ -134,6 +294,10 @@ fn help_goes_to_standard_output_and_nonsense_is_answered_with_exit_code_2() {
         (QUICKSTART, &["--agent"], "needs a value"),
         (HELLO_TRACE, &["--program", "first"], "there are --agent, --help"),
         (HELLO_TRACE, &["--agent", "::1:6831"], "[::1]:6831"),
+        (HTTP_SERVER, &["--port", "http"], "a port from 0 to 65535"),
+        (HTTP_CLIENT, &["http://127.0.0.1/"], "there are --url, --agent, --help"),
+        (TUTORIAL, &["--lesson", "5"], "1, 2, 3 or 4"),
+        (TUTORIAL, &["formatter", "publisher"], "comes twice"),
     ] {
         let output = run(program, arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -143,7 +307,7 @@ fn help_goes_to_standard_output_and_nonsense_is_answered_with_exit_code_2() {
 
 #[test]
 fn nobody_needs_to_read_what_is_printed() {
-    for program in [QUICKSTART, HELLO_TRACE] {
+    for program in [QUICKSTART, HELLO_TRACE, TUTORIAL] {
         let mut agent = agent_on("127.0.0.1").unwrap();
         let mut child = Command::new(program)
             .args(["--agent", &agent.local_addr().to_string()])
@@ -169,6 +333,101 @@ fn run(program: &str, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
+/// A program that serves until it is stopped.
+struct RunningServer {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl RunningServer {
+    /// Starts it and reads where it listens.
+    fn start(program: &str, arguments: &[&str], agent: &Agent) -> Self {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .args(["--agent", &agent.local_addr().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let url = line.split_once(" listens at ").and_then(|(_, rest)| rest.split_once(';'));
+        let url = url.unwrap_or_else(|| panic!("{line}")).0.to_owned();
+        Self { child, stdout, url }
+    }
+
+    /// Asks it to end, which it does in peace, and returns what it printed after its first line.
+    fn stop(mut self) -> String {
+        // The shell's own, since not every machine has a program of that name.
+        let kill = format!("kill {}", self.child.id());
+        let asked = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(asked.success() && self.child.wait().unwrap().success());
+        let mut printed = String::from("\n");
+        self.stdout.read_to_string(&mut printed).unwrap();
+        printed
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Takes a port without listening there, so that everybody is refused and nobody else gets it.
+fn url_of_nobody() -> (Socket, String) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, format!("http://{address}"))
+}
+
+/// Waits for so many spans with the names of their services.
+fn receive_all(agent: &mut Agent, n_spans: usize) -> Vec<(String, Span)> {
+    let deadline = Instant::now() + WAIT;
+    let mut spans = Vec::new();
+    while spans.len() < n_spans && Instant::now() < deadline {
+        if let Some(batch) = agent.recv_timeout(Duration::from_millis(50)) {
+            let service = batch.process.service_name;
+            spans.extend(batch.spans.into_iter().map(|span| (service.clone(), span)));
+        }
+    }
+    assert_eq!(spans.len(), n_spans, "{spans:?}");
+    spans
+}
+
+/// Returns the only span of a service with this name.
+fn span_of<'a>(spans: &'a [(String, Span)], service: &str, name: &str) -> &'a Span {
+    let mut found = spans.iter().filter(|(of, span)| of == service && span.operation_name == name);
+    let (_, span) = found.next().unwrap_or_else(|| panic!("no {name} of {service} in {spans:?}"));
+    assert!(found.next().is_none(), "{name} of {service} came twice");
+    span
+}
+
+/// Checks that each span is a child of the one before.
+#[track_caller]
+fn assert_chain(spans: &[&Span]) {
+    for pair in spans.windows(2) {
+        let (parent, child) = (pair[0], pair[1]);
+        let names = (&child.operation_name, &parent.operation_name);
+        assert_eq!(child.parent_span_id, parent.span_id, "{names:?}");
+        assert_eq!(
+            (child.trace_id_high, child.trace_id_low),
+            (parent.trace_id_high, parent.trace_id_low),
+            "{names:?}"
+        );
+    }
+}
+
+/// Returns the values of a field in the logs of a span.
+fn logged<'a>(span: &'a Span, key: &str) -> Vec<&'a TagValue> {
+    let fields = span.logs.iter().flat_map(|log| &log.fields);
+    fields.filter(|field| field.key == key).map(|field| &field.value).collect()
+}
+
 /// Waits for the spans of a service, each with a name of its own.
 fn receive(agent: &mut Agent, service: &str, n_spans: usize) -> HashMap<String, Span> {
     let deadline = Instant::now() + WAIT;
@@ -192,4 +451,8 @@ fn text(bytes: &[u8]) -> String {
 
 const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
 const HELLO_TRACE: &str = env!("CARGO_BIN_EXE_hello_trace");
-const WAIT: Duration = Duration::from_secs(10);
+const HTTP_SERVER: &str = env!("CARGO_BIN_EXE_http_server");
+const HTTP_CLIENT: &str = env!("CARGO_BIN_EXE_http_client");
+const TUTORIAL: &str = env!("CARGO_BIN_EXE_tutorial");
+const ALL: [&str; 5] = [QUICKSTART, HELLO_TRACE, HTTP_SERVER, HTTP_CLIENT, TUTORIAL];
+const WAIT: Duration = Duration::from_secs(60);

@@ -22,6 +22,7 @@ use otel_core::exporter::InMemoryExporter;
 use otel_core::record::SpanData;
 use otel_core::sampler::{AlwaysOffSampler, AlwaysOnSampler, ParentBasedSampler, Sampler};
 use otel_core::{OwnedValue, SimpleProcessor, SpanKind, StatusCode as SpanStatus, TracerProvider};
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt};
 
@@ -202,8 +203,10 @@ fn a_caller_who_hangs_up_leaves_a_cancelled_span() {
 fn a_connection_that_fails_is_an_error_in_the_clients_span() {
     let recorded = Recorded::new();
     let client = TraceLayer::client(recorded.tracer.clone());
-    // The port is free again, so nobody answers there.
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // A port that is taken and not listened at refuses everybody.
+    let nobody = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    nobody.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = nobody.local_addr().unwrap().as_socket().unwrap();
     block_on(async {
         let connections = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
         let request = Request::get(format!("http://{address}/")).body(Empty::new()).unwrap();
