@@ -57,7 +57,7 @@ pub fn close(
     agent: &AgentAddress,
 ) -> Result<(), Box<dyn Error>> {
     let Flushed { reported_spans, lost_spans, .. } = tracer.close(CLOSE_TIMEOUT)?;
-    say!("{service_name}: {reported_spans} spans sent to {agent}, {lost_spans} lost.");
+    say!("{service_name}: spans sent to {agent}: {reported_spans}, lost: {lost_spans}.");
     match lost_spans {
         0 => say!("Look for the service {service_name} at {}", agent.ui_url()),
         _ => say!("{agent} cannot be reached, or nobody listens there."),

@@ -1,4 +1,4 @@
-//! Reads back from a real Jaeger what the quick start and `hello_trace` sent, and checks it: see `real-jaeger/run`.
+//! Reads back from a real Jaeger what the example programs sent, and checks it: see `real-jaeger/run`.
 //!
 //! Jaeger's query API is expected at its usual place, port 16686 of this machine. Exits 1 where something is not as sent.
 
@@ -31,6 +31,8 @@ fn check_all() -> Checked {
     send_own_spans()?;
     check_quickstart()?;
     check_hello_trace()?;
+    check_http_programs()?;
+    check_tutorial()?;
     check_own_spans()
 }
 
@@ -122,6 +124,52 @@ fn check_hello_trace() -> Checked {
     expect_no_warnings(&spans)
 }
 
+/// A request through two processes: one trace with two services.
+fn check_http_programs() -> Checked {
+    let spans = spans_of("http-client", 5)?;
+    let asked = span_of(&spans, "http-client", "GET")?;
+    let chain = [
+        asked,
+        span_of(&spans, "http-server", "GET /")?,
+        span_of(&spans, "http-server", "example-request")?,
+        span_of(&spans, "http-server", "GET")?,
+        span_of(&spans, "http-server", "GET /example")?,
+    ];
+    asked.expect_parent(None)?;
+    chain.windows(2).try_for_each(|pair| pair[1].expect_parent(Some(pair[0])))?;
+    for (span, kind) in
+        [(chain[0], "client"), (chain[1], "server"), (chain[3], "client"), (chain[4], "server")]
+    {
+        span.expect_tag("span.kind", "string", kind)?;
+        span.expect_tag("http.method", "string", "GET")?;
+        span.expect_tag("http.status_code", "int64", 200)?;
+    }
+    chain[1].expect_tag("http.url", "string", "/")?;
+    chain[1].expect_tag("component", "string", "axum")?;
+    chain.iter().try_for_each(|span| span.expect_no_tag("error"))?;
+    expect_no_warnings(&spans)
+}
+
+/// The third lesson of the tutorial through three processes: one trace with three services.
+fn check_tutorial() -> Checked {
+    let spans = spans_of("hello-world", 5)?;
+    let root = span_of(&spans, "hello-world", "say-hello")?;
+    root.expect_parent(None)?;
+    root.expect_tag("hello-to", "string", "Bryan")?;
+    for (asked, service, answered) in
+        [("format_string", "formatter", "format"), ("print_string", "publisher", "publish")]
+    {
+        let asked = span_of(&spans, "hello-world", asked)?;
+        let answered = span_of(&spans, service, answered)?;
+        asked.expect_parent(Some(root))?;
+        answered.expect_parent(Some(asked))?;
+        asked.expect_tag("span.kind", "string", "client")?;
+        answered.expect_tag("span.kind", "string", "server")?;
+        expect(answered.logs.len() == 1, || format!("{service} logged {:?}", answered.logs))?;
+    }
+    expect_no_warnings(&spans)
+}
+
 fn check_own_spans() -> Checked {
     let spans = spans_of(OWN_SERVICE, 3)?;
     let (root, failed) = (span_named(&spans, "root")?, span_named(&spans, "failed")?);
@@ -176,6 +224,16 @@ fn span_named<'a>(spans: &'a [Span], name: &str) -> Result<&'a Span, String> {
     spans.iter().find(|span| span.name == name).ok_or_else(|| format!("there is no span {name}"))
 }
 
+/// Returns the span of a service with this name, which must be the only one.
+fn span_of<'a>(spans: &'a [Span], service: &str, name: &str) -> Result<&'a Span, String> {
+    let mut found = spans.iter().filter(|span| span.service == service && span.name == name);
+    match (found.next(), found.next()) {
+        (Some(span), None) => Ok(span),
+        (None, _) => Err(format!("{service} has no span {name}")),
+        (Some(_), Some(_)) => Err(format!("{service} has more than one span {name}")),
+    }
+}
+
 fn expect_no_warnings(spans: &[Span]) -> Checked {
     // A span shorter than a microsecond is sent as one of a microsecond, and may so end after its parent.
     let is_rounding = |warning: &Value| {
@@ -195,6 +253,7 @@ type Fields = BTreeMap<String, (String, Value)>;
 
 /// A span as the query API shows it.
 struct Span {
+    service: String,
     name: String,
     trace_id: String,
     span_id: String,
@@ -214,12 +273,14 @@ impl Span {
 
     fn of(span: &Value, processes: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let process = &processes[text(&span["processID"])];
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let references: Vec<(String, String)> = list(&span["references"])
             .iter()
             .map(|reference| (text(&reference["refType"]), text(&reference["spanID"])))
             .collect();
         Self {
+            service: text(&process["serviceName"]),
             name: text(&span["operationName"]),
             trace_id: text(&span["traceID"]),
             span_id: text(&span["spanID"]),
@@ -230,7 +291,7 @@ impl Span {
             references,
             tags: fields_of(&span["tags"]),
             logs: list(&span["logs"]).iter().map(|log| fields_of(&log["fields"])).collect(),
-            process_tags: fields_of(&processes[text(&span["processID"])]["tags"]),
+            process_tags: fields_of(&process["tags"]),
             warnings: list(&span["warnings"]),
         }
     }
