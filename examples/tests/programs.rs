@@ -140,7 +140,8 @@ fn one_trace_goes_from_the_http_client_through_the_http_server() {
         assert_eq!(span.tag("error"), None);
     }
     let printed = server.stop();
-    assert!(printed.contains("\nhttp-server: 4 spans sent to 127.0.0.1:"), "{printed}");
+    let account = format!("\nhttp-server: spans sent to {}: 4, lost: 0.\n", agent.local_addr());
+    assert!(printed.contains(&account), "{printed}");
 }
 
 #[test]
@@ -165,6 +166,38 @@ fn a_request_that_fails_is_seen_all_the_way_up() {
     for span in [asked, answered] {
         assert_eq!(span.tag("http.status_code"), Some(&TagValue::Long(502)));
     }
+}
+
+#[test]
+fn every_request_through_the_middleware_has_a_span_below_the_active_one() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let output = run(REQWEST_MIDDLEWARE, &["--agent", &agent.local_addr().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("Birch Robotics: 500 "), "{output:?}");
+    let spans = receive_all(&mut agent, 5);
+    let root = span_of(&spans, "reqwest-client", "get-python-jobs");
+    assert_eq!((root.parent_span_id, root.tag("jobs-count")), (0, Some(&TagValue::Long(3))));
+    let mut asked = Vec::new();
+    for (_, span) in spans.iter().filter(|(_, span)| span.operation_name == "GET") {
+        assert_chain(&[root, span]);
+        assert_eq!(span.tag("span.kind"), Some(&TagValue::from("client")));
+        assert_eq!(span.tag("peer.hostname"), Some(&TagValue::from("127.0.0.1")));
+        let Some(TagValue::String(url)) = span.tag("http.url") else { panic!("{span:?}") };
+        let status = span.tag("http.status_code").unwrap().clone();
+        let path = url.rsplit('/').next().unwrap().to_owned();
+        asked.push((path, status, span.tag("error").is_some()));
+    }
+    asked.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [
+        ("alder", 200, false),
+        ("birch", 500, true),
+        ("cedar", 200, false),
+        ("positions.json?description=python", 200, false),
+    ];
+    assert_eq!(
+        asked,
+        expected.map(|(path, code, failed)| (path.to_owned(), TagValue::Long(code), failed))
+    );
 }
 
 #[test]
@@ -223,8 +256,10 @@ fn one_trace_of_the_tutorial_goes_through_three_processes_with_its_baggage() {
     }
     let printed = publisher.stop();
     assert!(printed.contains("\nHello, Ann & Bob!\nGrüß Gott, Ann & Bob!\n"), "{printed}");
-    assert!(printed.contains("\npublisher: 2 spans sent to "), "{printed}");
-    assert!(formatter.stop().contains("\nformatter: 2 spans sent to "));
+    for (service, printed) in [("publisher", printed), ("formatter", formatter.stop())] {
+        let account = format!("\n{service}: spans sent to {address}: 2, lost: 0.\n");
+        assert!(printed.contains(&account), "{printed}");
+    }
 }
 
 #[test]
@@ -269,7 +304,7 @@ fn an_agent_that_does_not_listen_is_no_error() {
     for (program, account) in [
         (QUICKSTART, "Spans reported: 0, lost: 9."),
         (HELLO_TRACE, "3 lost."),
-        (TUTORIAL, "hello-world: 0 spans sent to 127.0.0.1:"),
+        (TUTORIAL, ": 0, lost: 10."),
     ] {
         // The port is free again, so that what is sent there is refused.
         let address = agent_on("127.0.0.1").unwrap().local_addr().to_string();
@@ -454,5 +489,7 @@ const HELLO_TRACE: &str = env!("CARGO_BIN_EXE_hello_trace");
 const HTTP_SERVER: &str = env!("CARGO_BIN_EXE_http_server");
 const HTTP_CLIENT: &str = env!("CARGO_BIN_EXE_http_client");
 const TUTORIAL: &str = env!("CARGO_BIN_EXE_tutorial");
-const ALL: [&str; 5] = [QUICKSTART, HELLO_TRACE, HTTP_SERVER, HTTP_CLIENT, TUTORIAL];
+const REQWEST_MIDDLEWARE: &str = env!("CARGO_BIN_EXE_reqwest_middleware");
+const ALL: [&str; 6] =
+    [QUICKSTART, HELLO_TRACE, HTTP_SERVER, HTTP_CLIENT, TUTORIAL, REQWEST_MIDDLEWARE];
 const WAIT: Duration = Duration::from_secs(60);
