@@ -115,6 +115,11 @@ pub trait TextMapReader {
     /// Visits every pair.
     fn for_each<'a>(&'a self, f: &mut dyn FnMut(&'a str, &'a str));
 
+    /// Visits every key. A carrier whose values cost something to read looks at none of them.
+    fn for_each_key<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
+        self.for_each(&mut |key, _| f(key));
+    }
+
     /// Visits every value of a key: a header may come more than once.
     fn get_all<'a>(&'a self, key: &str, f: &mut dyn FnMut(&'a str)) {
         self.for_each(&mut |candidate, value| {
@@ -209,6 +214,10 @@ impl<R: TextMapReader + ?Sized> TextMapReader for &R {
         (**self).for_each(f);
     }
 
+    fn for_each_key<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
+        (**self).for_each_key(f);
+    }
+
     fn get_all<'a>(&'a self, key: &str, f: &mut dyn FnMut(&'a str)) {
         (**self).get_all(key, f);
     }
@@ -242,7 +251,8 @@ mod tests {
             assert_eq!((reader.get("key"), reader.get("other")), (Some("second"), Some("kept")));
             let mut count = 0;
             reader.for_each(&mut |_, _| count += 1);
-            assert_eq!(count, 2);
+            reader.for_each_key(&mut |_| count += 1);
+            assert_eq!(count, 4);
         }
     }
 

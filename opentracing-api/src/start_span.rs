@@ -127,6 +127,24 @@ impl<'a> StartSpanOptions<'a> {
         self
     }
 
+    /// Makes options with a parent, or none, and no regard to the active span unless `takes_active`; with four tags.
+    ///
+    /// In one go: a builder's calls move the tags each time, which for four costs about 50 ns.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn of_request(
+        parent: Option<SpanContext>,
+        takes_active: bool,
+        tags: [(&'a str, Value<'a>); 4],
+    ) -> Self {
+        Self {
+            first_reference: parent.map(|parent| Reference::new(ReferenceType::ChildOf, parent)),
+            tags: Seldom::some(Tags { first: tags.map(Some), more: Vec::new() }),
+            ignores_active_span: !takes_active,
+            ..Self::new()
+        }
+    }
+
     #[inline]
     pub(crate) fn has_no_tags(&self) -> bool {
         self.tags.get().is_none()
@@ -213,6 +231,12 @@ impl<T> Seldom<T> {
     #[inline(always)]
     const fn none() -> Self {
         Self(ManuallyDrop::new(None))
+    }
+
+    #[cfg(feature = "tower")]
+    #[inline]
+    const fn some(value: T) -> Self {
+        Self(ManuallyDrop::new(Some(value)))
     }
 
     #[inline]

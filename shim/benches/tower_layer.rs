@@ -166,9 +166,14 @@ fn incoming(flags: &str) -> Request<()> {
         .header("x-forwarded-for", "203.0.113.7")
         .header("x-request-id", "8a9c2f0e-6b1d-4d53-9d41-0f6f3c1e7a55")
         .header("uber-trace-id", trace)
+        // Servers keep something there too: hyper what it needs for an upgrade of the connection.
+        .extension(OfServer)
         .body(())
         .expect("the request is right")
 }
+
+#[derive(Clone)]
+struct OfServer;
 
 fn outgoing() -> Request<()> {
     Request::get("http://stock.example.com:8080/api/v1/items/4711")

@@ -148,6 +148,10 @@ impl Extractor for ExactReader<'_> {
     fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
         self.0.for_each(visit);
     }
+
+    fn for_each_key<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.0.for_each_key(visit);
+    }
 }
 
 /// HTTP headers: names are compared without regard to case, whatever the carrier does by itself.
@@ -164,5 +168,9 @@ impl Extractor for HeaderReader<'_> {
 
     fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
         self.0.for_each(visit);
+    }
+
+    fn for_each_key<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.0.for_each_key(visit);
     }
 }

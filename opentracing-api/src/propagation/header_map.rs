@@ -48,6 +48,10 @@ impl TextMapReader for HeaderMap {
         }
     }
 
+    fn for_each_key<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
+        self.keys().for_each(|name| f(name.as_str()));
+    }
+
     fn get_all<'a>(&'a self, key: &str, f: &mut dyn FnMut(&'a str)) {
         self.get_all(key).iter().filter_map(text_of).for_each(f);
     }
@@ -128,9 +132,10 @@ mod tests {
         assert_eq!(TextMapReader::get(&headers, "x-key"), Some("second"));
         assert_eq!(all(&headers, "x-key"), ["second", "third"]);
         assert_eq!(TextMapReader::get(&headers, "x-bytes"), None);
-        let mut n_pairs = 0;
+        let (mut n_pairs, mut keys) = (0, Vec::new());
         headers.for_each(&mut |_, _| n_pairs += 1);
-        assert_eq!(n_pairs, 2);
+        headers.for_each_key(&mut |key| keys.push(key));
+        assert_eq!((n_pairs, keys.len()), (2, 2), "{keys:?}");
     }
 
     #[test]

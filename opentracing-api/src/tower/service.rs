@@ -18,7 +18,8 @@ use crate::reference::HasContext;
 use crate::shared_span::SharedSpan;
 use crate::span::Span;
 use crate::span_context::SpanContext;
-use crate::start_span::{StartSpanOptions, child_of};
+use crate::start_span::StartSpanOptions;
+use crate::value::Value;
 use crate::{log, tags};
 
 /// A service whose requests have spans; made by a [`TraceLayer`](super::TraceLayer).
@@ -111,10 +112,9 @@ impl Settings {
                 Err(problem) => (None, Some(problem)),
             },
         };
-        let options = self.options(request, child_of(&caller).ignore_active_span());
         let url = url_of(request.uri());
-        let options =
-            options.tag(tags::SPAN_KIND, tags::SPAN_KIND_SERVER).tag(tags::HTTP_URL, &*url);
+        let tags = self.tags(tags::SPAN_KIND_SERVER, request.method(), &url);
+        let options = StartSpanOptions::of_request(caller, false, tags);
         let mut span = self.tracer.start_span_with(name, options);
         if let Some(problem) = problem {
             let fields =
@@ -130,10 +130,9 @@ impl Settings {
             .get::<SharedSpan>()
             .and_then(HasContext::to_context)
             .or_else(|| extensions.get::<SpanContext>().cloned());
-        let options = self.options(request, child_of(&given));
         let url = url_of(request.uri());
-        let options =
-            options.tag(tags::SPAN_KIND, tags::SPAN_KIND_CLIENT).tag(tags::HTTP_URL, &*url);
+        let tags = self.tags(tags::SPAN_KIND_CLIENT, request.method(), &url);
+        let options = StartSpanOptions::of_request(given, true, tags);
         let mut span = self.tracer.start_span_with(name, options);
         if span.is_recording() {
             tag_peer(&mut span, request.uri());
@@ -141,15 +140,19 @@ impl Settings {
         span
     }
 
-    /// Adds the tags that both sides have. All that is known at the start is given then, so that a sampler sees it.
-    fn options<'a, B>(
+    /// Lists what is known at the start, so that a sampler sees it.
+    fn tags<'a>(
         &'a self,
-        request: &'a Request<B>,
-        options: StartSpanOptions<'a>,
-    ) -> StartSpanOptions<'a> {
-        options
-            .tag(tags::COMPONENT, &*self.component)
-            .tag(tags::HTTP_METHOD, request.method().as_str())
+        span_kind: &'a str,
+        method: &'a Method,
+        url: &'a str,
+    ) -> [(&'a str, Value<'a>); 4] {
+        [
+            (tags::SPAN_KIND, span_kind.into()),
+            (tags::COMPONENT, Value::from(&*self.component)),
+            (tags::HTTP_METHOD, method.as_str().into()),
+            (tags::HTTP_URL, url.into()),
+        ]
     }
 
     fn inject<B>(&self, span: &SharedSpan, request: &mut Request<B>) {

@@ -49,6 +49,11 @@ pub trait Extractor {
 
     /// Visits every pair, keys as they came.
     fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str));
+
+    /// Visits every key, as it came. A carrier whose values cost something to read looks at none of them.
+    fn for_each_key<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.for_each(&mut |key, _| visit(key));
+    }
 }
 
 impl<K: Borrow<str> + Eq + Hash, V: AsRef<str>, S: BuildHasher> Extractor for HashMap<K, V, S> {
@@ -117,6 +122,10 @@ impl<E: Extractor + ?Sized> Extractor for IgnoreCase<'_, E> {
 
     fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
         self.0.for_each(visit);
+    }
+
+    fn for_each_key<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.0.for_each_key(visit);
     }
 }
 

@@ -142,6 +142,19 @@ impl JaegerPropagator {
         }
     }
 
+    /// Looks which of the headers are there at all, by their keys alone: most carriers have none or one of them, and many
+    /// other headers with long values.
+    fn present(&self, carrier: &dyn Extractor) -> Present {
+        let mut present = Present::default();
+        carrier.for_each_key(&mut |key| {
+            present.trace_context |= key.eq_ignore_ascii_case(&self.trace_context_header);
+            present.debug |= key.eq_ignore_ascii_case(&self.debug_header);
+            present.baggage |=
+                key.eq_ignore_ascii_case(&self.baggage_header) || self.baggage_name(key).is_some();
+        });
+        present
+    }
+
     fn extract_baggage(&self, carrier: &dyn Extractor) -> Baggage {
         let mut collected = CollectedBaggage::default();
         carrier.get_all(&self.baggage_header, &mut |header| {
@@ -203,12 +216,14 @@ impl Propagator for JaegerPropagator {
     }
 
     fn extract(&self, carrier: &dyn Extractor) -> Extracted {
-        let ids = self.extract_ids(carrier);
-        let debug_id = carrier.get(&self.debug_header).filter(|debug_id| !debug_id.is_empty());
+        let present = self.present(carrier);
+        let ids = if present.trace_context { self.extract_ids(carrier) } else { Ok(None) };
+        let debug_id = if present.debug { carrier.get(&self.debug_header) } else { None };
+        let debug_id = debug_id.filter(|debug_id| !debug_id.is_empty());
         Extracted {
             malformed_headers: u32::from(ids.is_err()),
             span_context: ids.unwrap_or_default().and_then(Ids::into_span_context),
-            baggage: self.extract_baggage(carrier),
+            baggage: if present.baggage { self.extract_baggage(carrier) } else { Baggage::new() },
             debug_id: debug_id
                 .map(|debug_id| cut(&self.decoded(debug_id), MAX_DEBUG_ID_BYTES).to_owned()),
         }
@@ -217,6 +232,14 @@ impl Propagator for JaegerPropagator {
     fn fields(&self) -> Vec<&str> {
         vec![&self.trace_context_header]
     }
+}
+
+/// Which headers a carrier has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Present {
+    trace_context: bool,
+    debug: bool,
+    baggage: bool,
 }
 
 /// The header is there, and cannot be read.
