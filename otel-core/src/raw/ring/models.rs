@@ -38,8 +38,8 @@ fn record(n_units: usize, name: u8) -> Vec<u8> {
 }
 
 fn drain_names(consumer: &mut Consumer, names: &mut Vec<u8>) {
-    consumer.drain(|mut run, _| {
-        while let Some(len) = run.first_chunk::<4>() {
+    consumer.drain(|mut run| {
+        while let Some(len) = run.first_chunk::<4>().filter(|len| **len != SKIP) {
             names.push(run[7]);
             run = &run[u32::from_le_bytes(*len) as usize..];
         }
