@@ -141,6 +141,12 @@ pub trait TracerBackend: Send + Sync + 'static {
         &ThreadLocalScopes
     }
 
+    /// Learns of a call on a [`SharedSpan`](crate::SharedSpan) of this tracer that had finished
+    /// before; the call did nothing. Default: nothing.
+    fn on_use_after_finish(&self, context: &SpanContext, call: &'static str) {
+        let _ = (context, call);
+    }
+
     /// Waits until all spans that finished before the call are reported or lost. Default: there are
     /// none.
     ///
@@ -175,6 +181,10 @@ impl<T: TracerBackend + ?Sized> TracerBackend for Arc<T> {
 
     fn scope_manager(&self) -> &dyn ScopeManager {
         (**self).scope_manager()
+    }
+
+    fn on_use_after_finish(&self, context: &SpanContext, call: &'static str) {
+        (**self).on_use_after_finish(context, call);
     }
 
     fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {

@@ -115,7 +115,7 @@ impl Drop for Attached {
             if thread::panicking() {
                 self.span.mark_panicked();
             }
-            self.span.finish();
+            self.span.finish_with_scope();
         }
     }
 }

@@ -94,13 +94,13 @@ impl Flushed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recorder::Recorder;
+    use crate::mock::tests::recording;
 
     #[test]
     fn a_guard_closes_its_tracer_once() {
         for closes_by_hand in [true, false] {
-            let recorder = Recorder::default();
-            let guard = TracerGuard::new(Tracer::new(recorder.clone()), Duration::from_millis(5));
+            let (mock, tracer) = recording();
+            let guard = TracerGuard::new(tracer, Duration::from_millis(5));
             guard.start_span("last").finish();
             if closes_by_hand {
                 assert_eq!(guard.close(Duration::from_millis(7)).unwrap(), Flushed::new(1, 0));
@@ -108,20 +108,19 @@ mod tests {
                 drop(guard);
             }
             let expected = Duration::from_millis(if closes_by_hand { 7 } else { 5 });
-            assert_eq!(recorder.closed_with(), [expected]);
+            assert_eq!(mock.close_timeouts(), [expected]);
         }
     }
 
     #[test]
     fn spans_that_start_after_a_close_are_usable() {
-        let recorder = Recorder::default();
-        let tracer = Tracer::new(recorder.clone());
+        let (mock, tracer) = recording();
         tracer.close(Duration::ZERO).unwrap();
         let mut late = tracer.start_span("late");
         late.set_tag("k", 1).log_event("e");
         tracer.start_span_with("child", crate::child_of(&late)).finish();
         late.finish();
-        assert!(recorder.finished().is_empty());
+        assert!(mock.finished_spans().is_empty());
         assert_eq!(tracer.close(Duration::ZERO).unwrap(), Flushed::new(0, 0));
     }
 }

@@ -31,6 +31,7 @@
 //! | feature | adds | crates |
 //! | --- | --- | --- |
 //! | none | all of the above | none |
+//! | `mock` | `mock::MockTracer`: keeps spans, for the tests of what is instrumented | none |
 //! | `http` | `http::HeaderMap` as carrier | `http` and the two that it needs |
 //! | `tower` | `tower::TraceLayer`: spans around the requests of servers and clients; implies `http` | `tower-layer`, `tower-service`, `pin-project-lite` |
 //!
@@ -74,8 +75,8 @@ pub mod backend;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-#[cfg(test)]
-mod recorder;
+#[cfg(any(test, feature = "mock"))]
+pub mod mock;
 
 pub use error::{ExtractError, FlushError, InjectError};
 pub use future::InSpan;

@@ -63,8 +63,9 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        let finish =
-            self.finishes_span.then(|| mem::replace(&mut self.span, SharedSpan::of_noop()));
+        // One that its owner has finished need not finish once more.
+        let finish = (self.finishes_span && !self.span.is_finished())
+            .then(|| mem::replace(&mut self.span, SharedSpan::of_noop()));
         if let Some(span) = &finish {
             if thread::panicking() {
                 span.mark_panicked();
@@ -175,14 +176,14 @@ impl ScopeManager for ThreadLocalScopes {
         let is_marked =
             STACK.try_with(|stack| stack.mark_closed(scope, &mut finish)).unwrap_or(false);
         if let Some(span) = finish {
-            span.finish();
+            span.finish_with_scope();
         }
         if is_marked {
             // One by one, each outside the borrow: a span's end is foreign code that may open
             // scopes itself.
             while let Some(slot) = STACK.try_with(Stack::pop_closed).ok().flatten() {
                 if let Some(span) = &slot.finish {
-                    span.finish();
+                    span.finish_with_scope();
                 }
             }
         }
@@ -265,7 +266,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         for slot in self.slots.get_mut().drain(..).rev() {
             if let Some(span) = &slot.finish {
-                span.finish();
+                span.finish_with_scope();
             }
         }
     }
@@ -301,7 +302,7 @@ impl Scopes {
         match self {
             Self::Noop => {
                 if let Some(span) = finish {
-                    span.finish();
+                    span.finish_with_scope();
                 }
             }
             Self::ThreadLocal => ThreadLocalScopes.exit(scope, finish),

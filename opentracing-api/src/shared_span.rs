@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use crate::backend::SpanBackend;
 use crate::failure::Failure;
 use crate::log;
 use crate::reference::HasContext;
@@ -22,7 +21,8 @@ use crate::value::Value;
 ///
 /// It finishes with [`SharedSpan::finish`], once, or when the last clone is dropped. After that
 /// only its context, baggage and tracer are of use, and it may stay active and be a parent;
-/// everything else does nothing. Clones are equal to each other and to nothing else.
+/// everything else does nothing, and the tracer may tell. Clones are equal to each other and to
+/// nothing else.
 ///
 /// Values are formatted and iterators run before the lock is taken, so they may use the same span.
 ///
@@ -66,6 +66,7 @@ impl SharedSpan {
     /// Replaces the operation name.
     pub fn set_operation_name(&self, operation_name: &str) -> &Self {
         self.record(
+            "set_operation_name",
             || (),
             |span, ()| {
                 span.set_operation_name(operation_name);
@@ -76,6 +77,7 @@ impl SharedSpan {
     /// Sets a tag: something that holds for the whole span. The last value of a key wins.
     pub fn set_tag<'v>(&self, key: &str, value: impl Into<Value<'v>>) -> &Self {
         self.record(
+            "set_tag",
             || value.into().formatted(),
             |span, value| {
                 span.set_tag(key, value);
@@ -90,6 +92,7 @@ impl SharedSpan {
         V: Into<Value<'f>>,
     {
         self.record(
+            "log_kv",
             || collect(fields),
             |span, fields| {
                 span.log_kv(fields);
@@ -108,6 +111,7 @@ impl SharedSpan {
         V: Into<Value<'f>>,
     {
         self.record(
+            "log_kv_at",
             || collect(fields),
             |span, fields| {
                 span.log_kv_at(time, fields);
@@ -118,6 +122,7 @@ impl SharedSpan {
     /// Logs an event that has a name and nothing else.
     pub fn log_event(&self, event: &str) -> &Self {
         self.record(
+            "log_event",
             || (),
             |span, ()| {
                 span.log_kv([(log::EVENT, event)]);
@@ -130,8 +135,11 @@ impl SharedSpan {
     ///
     /// A boxed error is given as `&*error`.
     pub fn log_error(&self, error: &(impl Error + ?Sized)) -> &Self {
-        self.log_failure(|| Failure::of_error(error));
-        self
+        self.record(
+            "log_error",
+            || Failure::of_error(error),
+            |span, failure| span.log_failure(&failure),
+        )
     }
 
     /// Sets a baggage item, which travels to all children that start from now on, in other
@@ -140,9 +148,14 @@ impl SharedSpan {
     /// Contexts taken before keep the old baggage. An empty key is ignored, and so is baggage of a
     /// no-op span or of one that has finished.
     pub fn set_baggage_item(&self, key: &str, value: &str) -> &Self {
-        if let Some(mut access) = self.access() {
-            if !access.cell.is_finished.load(Ordering::Relaxed) {
+        match self.access() {
+            Some(mut access) if !access.cell.is_finished.load(Ordering::Relaxed) => {
                 access.span.set_baggage_item(key, value);
+            }
+            access => {
+                // Told without the lock.
+                drop(access);
+                self.tell_use_after_finish("set_baggage_item");
             }
         }
         self
@@ -178,38 +191,66 @@ impl SharedSpan {
         self.finish_with(Some(time));
     }
 
+    /// Tells whether the span has finished.
+    pub(crate) fn is_finished(&self) -> bool {
+        // Relaxed: a hint. A use that it does not see does nothing either.
+        self.cell.as_ref().is_some_and(|cell| cell.is_finished.load(Ordering::Relaxed))
+    }
+
     pub(crate) const fn of_noop() -> Self {
         Self { cell: None }
     }
 
     pub(crate) fn log_failure(&self, failure: impl FnOnce() -> Failure) {
-        self.record(failure, |span, failure| span.log_failure(&failure));
+        self.record("log_error", failure, |span, failure| span.log_failure(&failure));
     }
 
     #[cold]
     pub(crate) fn mark_panicked(&self) {
-        self.record(|| (), |span, ()| span.mark_panicked());
+        // Not through `record`: that a span had finished before the panic is nobody's mistake.
+        if let Some(mut access) = self.is_recording().then(|| self.access()).flatten() {
+            access.span.mark_panicked();
+        }
+    }
+
+    /// Ends the span where a scope or a future ends: that its owner has ended it before is fine.
+    pub(crate) fn finish_with_scope(&self) {
+        let Some(access) = self.access() else { return };
+        access.finish(None);
     }
 
     fn finish_with(&self, time: Option<SystemTime>) {
         let Some(access) = self.access() else { return };
-        let backend = access.finish();
-        // The lock is free again: what an implementation does at the end may use this span.
-        if let Some(backend) = backend {
-            backend.finish(time);
+        if access.finish(time) {
+            self.tell_use_after_finish("finish");
         }
     }
 
     /// Prepares without the lock, then changes the span with it; does nothing if the span does not
     /// record.
-    fn record<P>(&self, prepare: impl FnOnce() -> P, change: impl FnOnce(&mut Span, P)) -> &Self {
+    fn record<P>(
+        &self,
+        call: &'static str,
+        prepare: impl FnOnce() -> P,
+        change: impl FnOnce(&mut Span, P),
+    ) -> &Self {
         if self.is_recording() {
             let prepared = prepare();
             if let Some(mut access) = self.access() {
                 change(&mut access.span, prepared);
             }
+        } else {
+            self.tell_use_after_finish(call);
         }
         self
+    }
+
+    /// Tells the tracer of a call on a span that had finished.
+    #[inline]
+    fn tell_use_after_finish(&self, call: &'static str) {
+        if self.is_finished() {
+            self.tracer().tell_use_after_finish(&self.context(), call);
+        }
     }
 
     fn access(&self) -> Option<Access<'_>> {
@@ -318,10 +359,18 @@ impl<'a> Access<'a> {
         Self { cell, span, flags, attachment, may_change_all: false }
     }
 
-    fn finish(mut self) -> Option<Box<dyn SpanBackend>> {
+    /// Ends the span, and tells whether it had ended before.
+    fn finish(mut self, time: Option<SystemTime>) -> bool {
         self.cell.is_recording.store(false, Ordering::Relaxed);
-        self.cell.is_finished.store(true, Ordering::Relaxed);
-        self.span.backend.take()
+        let was_finished = self.cell.is_finished.swap(true, Ordering::Relaxed);
+        let backend = self.span.backend.take();
+        let is_late = was_finished && backend.is_none();
+        // The lock is free again: what an implementation does at the end may use this span.
+        drop(self);
+        if let Some(backend) = backend {
+            backend.finish(time);
+        }
+        is_late
     }
 }
 

@@ -237,6 +237,11 @@ impl Tracer {
         Self(inner.map_or(TracerKind::Noop, TracerKind::Backend))
     }
 
+    #[cold]
+    pub(crate) fn tell_use_after_finish(&self, context: &SpanContext, call: &'static str) {
+        self.with_backend(|backend, ()| backend.on_use_after_finish(context, call), |()| (), ());
+    }
+
     /// Returns how this tracer keeps the active span.
     pub(crate) fn scopes(&self) -> Scopes {
         match &self.0 {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentracing_api::backend::{
@@ -12,7 +13,9 @@ use opentracing_api::{
     SpanContext,
 };
 use otel_core::record::SpanIds;
-use otel_core::{AttributeSource, Baggage, Context, Link, SpanKind, SpanRequest, TracerProvider};
+use otel_core::{
+    AttributeSource, Baggage, Context, Link, SpanKind, SpanRequest, TracerProvider, diagnostics,
+};
 
 use crate::convert::{
     Extension, Semantics, SpecialTag, Tag, asks_sampler, core_ids, ids_from_core, to_core,
@@ -47,6 +50,7 @@ pub struct TracerShim {
     semantics: Semantics,
     formats: Formats,
     logged_service: Option<Arc<str>>,
+    uses_after_finish: Arc<AtomicU64>,
 }
 
 impl TracerShim {
@@ -59,6 +63,7 @@ impl TracerShim {
             semantics: Semantics::OpenTelemetry,
             formats: Formats::default(),
             logged_service: None,
+            uses_after_finish: Arc::default(),
         }
     }
 
@@ -81,6 +86,11 @@ impl TracerShim {
     pub fn log_spans(mut self, service_name: &str) -> Self {
         self.logged_service = Some(service_name.into());
         self
+    }
+
+    /// Returns how often a span was used after it had finished, by this shim's clones too; each such call did nothing.
+    pub fn uses_after_finish(&self) -> u64 {
+        self.uses_after_finish.load(Ordering::Relaxed)
     }
 
     /// Starts a span that is more than a plain child: a root, one with tags, references, baggage, or a remote parent.
@@ -221,6 +231,17 @@ impl TracerBackend for TracerShim {
 
     fn scope_manager(&self) -> &dyn ScopeManager {
         &ThreadLocalScopes
+    }
+
+    #[cold]
+    fn on_use_after_finish(&self, context: &SpanContext, call: &'static str) {
+        // Relaxed: a statistic that guards no other memory.
+        self.uses_after_finish.fetch_add(1, Ordering::Relaxed);
+        let span_id = context.to_span_id();
+        diagnostics::warn(
+            "use after finish",
+            format_args!("{call} was called on span {span_id}, which had finished: it did nothing"),
+        );
     }
 
     fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {

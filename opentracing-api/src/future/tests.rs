@@ -4,13 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::Tracer;
-use crate::recorder::Recorder;
-
-fn recording() -> (Recorder, Tracer) {
-    let recorder = Recorder::default();
-    (recorder.clone(), Tracer::new(recorder))
-}
+use crate::mock::tests::recording;
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -24,7 +18,7 @@ async fn yield_now() {
 
 #[test]
 fn a_span_is_active_during_each_poll_and_finishes_with_the_future() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let work = async {
         let span = tracer.active_span().unwrap();
         yield_now().await;
@@ -35,26 +29,27 @@ fn a_span_is_active_during_each_poll_and_finishes_with_the_future() {
     let mut work = Box::pin(work.in_span(tracer.start_span("work")));
     assert_eq!(poll(work.as_mut()), Poll::Pending);
     assert_eq!(tracer.active_span(), None);
-    assert!(recorder.finished().is_empty());
+    assert!(mock.finished_spans().is_empty());
     assert_eq!(poll(work.as_mut()), Poll::Ready(7));
-    assert_eq!(recorder.finished_names(), ["child", "work"]);
-    assert_eq!(recorder.span("child").parent_id, Some(1));
+    assert_eq!(mock.finished_names(), ["child", "work"]);
+    mock.assert_child_of("child", "work");
 }
 
 #[test]
 fn interleaved_futures_do_not_see_each_others_span() {
     let (_, tracer) = recording();
-    let work = |n: u64| {
-        let tracer = tracer.clone();
-        async move {
+    let work = |name: &str| {
+        let (tracer, span) = (tracer.clone(), tracer.start_span(name));
+        let context = span.context();
+        let work = async move {
             for _ in 0..3 {
-                assert_eq!(tracer.active_span().unwrap().context().span_id(), n);
+                assert_eq!(tracer.active_span().unwrap().context(), context);
                 yield_now().await;
             }
-        }
+        };
+        Box::pin(work.in_span(span))
     };
-    let mut first = Box::pin(work(1).in_span(tracer.start_span("1")));
-    let mut second = Box::pin(work(2).in_span(tracer.start_span("2")));
+    let (mut first, mut second) = (work("first"), work("second"));
     while poll(first.as_mut()).is_pending() {
         let _ = poll(second.as_mut());
     }
@@ -62,29 +57,29 @@ fn interleaved_futures_do_not_see_each_others_span() {
 
 #[test]
 fn a_shared_span_is_active_but_not_finished() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let span = tracer.start_span("s").into_shared();
     let mut work = Box::pin(async { tracer.active_span() }.in_span(span.clone()));
     assert_eq!(poll(work.as_mut()), Poll::Ready(Some(span.clone())));
     drop(work);
-    assert!(recorder.finished().is_empty() && span.is_recording());
+    assert!(mock.finished_spans().is_empty() && span.is_recording());
 }
 
 #[test]
 fn a_span_finishes_when_its_future_is_dropped_early() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     drop(pending::<()>().in_span(tracer.start_span("never polled")));
-    assert_eq!(recorder.finished_names(), ["never polled"]);
+    assert_eq!(mock.finished_names(), ["never polled"]);
     let mut polled = Box::pin(pending::<()>().in_span(tracer.start_span("polled")));
     assert!(poll(polled.as_mut()).is_pending());
     drop(polled);
-    assert_eq!(recorder.finished_names(), ["never polled", "polled"]);
-    assert_eq!(recorder.span("polled").tag("error"), None);
+    assert_eq!(mock.finished_names(), ["never polled", "polled"]);
+    assert_eq!(mock.span("polled").tag("error"), None);
 }
 
 #[test]
 fn a_dropped_future_finishes_its_span_even_if_others_hold_it() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let mut kept = None;
     let work = async {
         kept = tracer.active_span();
@@ -93,13 +88,13 @@ fn a_dropped_future_finishes_its_span_even_if_others_hold_it() {
     let mut work = Box::pin(work.in_span(tracer.start_span("s")));
     assert!(poll(work.as_mut()).is_pending());
     drop(work);
-    assert_eq!(recorder.finished_names(), ["s"]);
+    assert_eq!(mock.finished_names(), ["s"]);
     assert!(!kept.unwrap().is_recording());
 }
 
 #[test]
 fn a_panic_in_a_poll_detaches_and_marks_the_span() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let work = async { resume_unwind(Box::new(())) };
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let mut work = Box::pin(work.in_span(tracer.start_span("s")));
@@ -107,20 +102,20 @@ fn a_panic_in_a_poll_detaches_and_marks_the_span() {
     }));
     assert!(panicked.is_err());
     assert_eq!(tracer.active_span(), None);
-    assert_eq!(recorder.span("s").log_lines(), ["event=error message=panic"]);
+    assert_eq!(mock.span("s").log_lines(), ["event=error message=panic"]);
 }
 
 #[test]
 fn an_error_of_a_future_is_recorded_and_returned() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let mut work = Box::pin(async { "x".parse::<u8>() }.try_in_span(tracer.start_span("parse")));
     assert!(matches!(poll(work.as_mut()), Poll::Ready(Err(_))));
-    let span = recorder.span("parse");
+    let span = mock.span("parse");
     assert_eq!(*span.tag("error").unwrap(), true);
     assert_eq!(span.log_lines().len(), 1);
     let mut fine = Box::pin(async { Ok::<_, String>(1) }.try_in_span(tracer.start_span("fine")));
     assert_eq!(poll(fine.as_mut()), Poll::Ready(Ok(1)));
-    assert_eq!(recorder.span("fine").tag("error"), None);
+    assert_eq!(mock.span("fine").tag("error"), None);
 }
 
 #[test]
@@ -128,7 +123,7 @@ fn a_future_in_a_span_moves_between_threads() {
     fn is_send<T: Send + 'static>(value: T) -> T {
         value
     }
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let in_future = tracer.clone();
     let work = async move {
         let before = in_future.active_span();
@@ -139,5 +134,5 @@ fn a_future_in_a_span_moves_between_threads() {
     let mut work = Box::pin(is_send(work.in_span(tracer.start_span("s")).in_span(shared)));
     assert!(poll(work.as_mut()).is_pending());
     thread::spawn(move || assert!(poll(work.as_mut()).is_ready())).join().unwrap();
-    assert_eq!(recorder.finished_names(), ["s", "outer"]);
+    assert_eq!(mock.finished_names(), ["s", "outer"]);
 }

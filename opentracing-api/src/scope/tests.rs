@@ -3,13 +3,9 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::global::tests::alone_with_the_global_tracer;
-use crate::recorder::Recorder;
+use crate::mock::MockTracer;
+use crate::mock::tests::recording;
 use crate::{Tracer, child_of};
-
-fn recording() -> (Recorder, Tracer) {
-    let recorder = Recorder::default();
-    (recorder.clone(), Tracer::new(recorder))
-}
 
 #[test]
 fn nothing_is_active_at_first() {
@@ -19,32 +15,32 @@ fn nothing_is_active_at_first() {
 
 #[test]
 fn a_scope_makes_its_span_active_and_finishes_it_once() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let scope = tracer.start_active_span("s");
     assert_eq!(tracer.active_span().as_ref(), Some(scope.span()));
     assert_eq!(ThreadLocalScopes.active_context(), Some(scope.context()));
     scope.set_tag("k", 1);
     scope.close();
     assert_eq!(tracer.active_span(), None);
-    assert_eq!(recorder.finished_names(), ["s"]);
+    assert_eq!(mock.finished_names(), ["s"]);
 }
 
 #[test]
 fn a_span_that_is_only_lent_is_not_finished() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let span = tracer.start_span("s").into_shared();
     let scope = tracer.activate(&span);
     assert_eq!(tracer.active_span(), Some(span.clone()), "the same span, not a copy");
     scope.close();
     tracer.activate(span.clone()).close();
-    assert!(recorder.finished().is_empty() && span.is_recording());
+    assert!(mock.finished_spans().is_empty() && span.is_recording());
     tracer.activate(tracer.start_span("owned")).close();
-    assert_eq!(recorder.finished_names(), ["owned"]);
+    assert_eq!(mock.finished_names(), ["owned"]);
 }
 
 #[test]
 fn nested_scopes_restore_what_was_active_before() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let outer = tracer.start_active_span("outer");
     {
         let inner = tracer.start_active_span("inner");
@@ -52,21 +48,21 @@ fn nested_scopes_restore_what_was_active_before() {
     }
     assert_eq!(tracer.active_span().as_ref(), Some(outer.span()));
     drop(outer);
-    assert_eq!(recorder.finished_names(), ["inner", "outer"]);
-    assert_eq!(recorder.span("inner").parent_id, Some(1));
+    assert_eq!(mock.finished_names(), ["inner", "outer"]);
+    mock.assert_child_of("inner", "outer");
 }
 
 #[test]
 fn a_scope_closed_too_early_waits_for_the_one_above_it() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let bottom = tracer.start_active_span("bottom");
     let parent = tracer.start_active_span("parent");
     let child = tracer.start_active_span("child");
     parent.close();
     assert_eq!(tracer.active_span().as_ref(), Some(child.span()));
-    assert!(recorder.finished().is_empty());
+    assert!(mock.finished_spans().is_empty());
     child.close();
-    assert_eq!(recorder.finished_names(), ["child", "parent"]);
+    assert_eq!(mock.finished_names(), ["child", "parent"]);
     assert_eq!(tracer.active_span().as_ref(), Some(bottom.span()));
     bottom.close();
     assert_eq!(tracer.active_span(), None);
@@ -74,17 +70,17 @@ fn a_scope_closed_too_early_waits_for_the_one_above_it() {
 
 #[test]
 fn scopes_in_a_vec_close_front_to_back_and_all_finish() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     drop(
         ["a", "b", "c"].map(|name| tracer.start_active_span(name)).into_iter().collect::<Vec<_>>(),
     );
-    assert_eq!(recorder.finished_names(), ["c", "b", "a"]);
+    assert_eq!(mock.finished_names(), ["c", "b", "a"]);
     assert_eq!((tracer.active_span(), DEPTH.get()), (None, 0));
 }
 
 #[test]
 fn other_threads_have_their_own_active_span() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let scope = tracer.start_active_span("here");
     let span = scope.span();
     thread::scope(|threads| {
@@ -97,12 +93,12 @@ fn other_threads_have_their_own_active_span() {
         });
     });
     assert_eq!(tracer.active_span().as_ref(), Some(scope.span()));
-    assert_eq!(recorder.span("there").parent_id, Some(1));
+    assert_eq!(mock.span("there").parent_id, Some(span.context().span_id()));
 }
 
 #[test]
 fn no_span_is_active_in_a_scope_without_one() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let outer = tracer.start_active_span("outer");
     let none = tracer.activate_none();
     assert_eq!(tracer.active_span(), None);
@@ -110,25 +106,25 @@ fn no_span_is_active_in_a_scope_without_one() {
     tracer.start_span("detached").finish();
     none.close();
     assert_eq!(tracer.active_span().as_ref(), Some(outer.span()));
-    assert_eq!(recorder.span("detached").parent_id, None);
+    mock.assert_root("detached");
 }
 
 #[test]
 fn a_span_finished_while_active_stays_active_and_a_parent() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let scope = tracer.start_active_span("s");
     scope.finish();
     assert_eq!(tracer.active_span().as_ref(), Some(scope.span()));
     tracer.start_span("child").finish();
     tracer.start_span_with("explicit", child_of(&scope)).finish();
     scope.close();
-    assert_eq!(recorder.finished_names(), ["s", "child", "explicit"]);
-    assert_eq!(recorder.span("child").parent_id, Some(1));
+    assert_eq!(mock.finished_names(), ["s", "child", "explicit"]);
+    mock.assert_child_of("child", "s");
 }
 
 #[test]
 fn a_scope_dropped_by_a_panic_marks_the_span_it_finishes() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let lent = tracer.start_span("lent").into_shared();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _lent = tracer.activate(&lent);
@@ -137,18 +133,18 @@ fn a_scope_dropped_by_a_panic_marks_the_span_it_finishes() {
     }));
     assert!(panicked.is_err());
     lent.finish();
-    assert_eq!(recorder.span("owned").log_lines(), ["event=error message=panic"]);
-    assert_eq!(recorder.span("lent").tag("error"), None);
+    assert_eq!(mock.span("owned").log_lines(), ["event=error message=panic"]);
+    assert_eq!(mock.span("lent").tag("error"), None);
     assert_eq!(tracer.active_span(), None);
 }
 
 #[test]
 fn the_noop_tracer_finishes_a_span_it_is_given_but_activates_nothing() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let scope = Tracer::noop().activate(tracer.start_span("s"));
     assert_eq!((Tracer::noop().active_span(), tracer.active_span()), (None, None));
     scope.close();
-    assert_eq!(recorder.finished_names(), ["s"]);
+    assert_eq!(mock.finished_names(), ["s"]);
 }
 
 #[test]
@@ -174,8 +170,8 @@ fn an_implementation_may_keep_the_active_span_itself() {
         }
     }
 
-    let recorder = Recorder::with_scopes(ProcessScopes::default());
-    let tracer = Tracer::new(recorder.clone());
+    let mock = MockTracer::builder().scope_manager(ProcessScopes::default()).build();
+    let tracer = Tracer::clone(&mock);
     let scope = tracer.start_active_span("process wide");
     thread::scope(|threads| {
         threads.spawn(|| tracer.start_span("elsewhere").finish());
@@ -184,8 +180,8 @@ fn an_implementation_may_keep_the_active_span_itself() {
     assert_eq!(ThreadLocalScopes.active(), None);
     drop(scope);
     assert_eq!(tracer.active_span(), None);
-    assert_eq!(recorder.span("elsewhere").parent_id, Some(1));
-    assert_eq!(recorder.finished_names(), ["elsewhere", "process wide"]);
+    mock.assert_child_of("elsewhere", "process wide");
+    assert_eq!(mock.finished_names(), ["elsewhere", "process wide"]);
 }
 
 #[test]
@@ -206,7 +202,7 @@ fn spans_and_scopes_work_while_a_thread_is_ending() {
         static FIRST: RefCell<Option<Late>> = const { RefCell::new(None) };
         static LAST: RefCell<Option<Late>> = const { RefCell::new(None) };
     }
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     thread::spawn(move || {
         // One is registered before and one after the thread-locals of this crate: destructors run
         // in either order.
@@ -217,8 +213,11 @@ fn spans_and_scopes_work_while_a_thread_is_ending() {
     })
     .join()
     .unwrap();
-    assert_eq!(recorder.finished().iter().filter(|span| span.operation_name == "late").count(), 2);
-    assert_eq!(recorder.finished().len(), 7);
+    assert_eq!(
+        mock.finished_spans().iter().filter(|span| span.operation_name == "late").count(),
+        2
+    );
+    assert_eq!(mock.finished_spans().len(), 7);
 }
 
 #[test]
@@ -227,7 +226,7 @@ fn a_scope_that_closed_out_of_turn_finishes_its_span_at_the_latest_with_its_thre
         static INNER: RefCell<Option<Scope>> = const { RefCell::new(None) };
     }
     for is_leaked in [false, true] {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let keeps_outer = thread::spawn(move || {
             // Registered before the stack, so that it is dropped after it.
             INNER.set(None);
@@ -245,7 +244,7 @@ fn a_scope_that_closed_out_of_turn_finishes_its_span_at_the_latest_with_its_thre
         let kept = keeps_outer.join().unwrap();
         assert!(!kept.is_recording());
         let finished = if is_leaked { vec!["outer"] } else { vec!["outer", "inner"] };
-        assert_eq!(recorder.finished_names(), finished);
+        assert_eq!(mock.finished_names(), finished);
     }
 }
 

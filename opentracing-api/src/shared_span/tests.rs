@@ -4,17 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::recorder::Recorder;
+use crate::mock::tests::recording;
 use crate::{child_of, fields, tags};
-
-fn recording() -> (Recorder, Tracer) {
-    let recorder = Recorder::default();
-    (recorder.clone(), Tracer::new(recorder))
-}
 
 #[test]
 fn everything_set_on_any_clone_is_on_the_one_span() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
     let span = tracer.start_span("s").into_shared();
     let clone = span.clone();
@@ -27,10 +22,10 @@ fn everything_set_on_any_clone_is_on_the_one_span() {
     span.with(|span| drop_it(span.set_tag("with", true)));
     assert_eq!(span, clone);
     clone.finish_at(time);
-    let record = recorder.span("renamed");
+    let record = mock.span("renamed");
     assert_eq!((record.tags.len(), record.finish_time), (3, Some(time)));
     assert_eq!(record.log_lines()[..3], ["event=e", "a=1 b=2", "c=3"]);
-    assert_eq!(record.log_times[2], Some(time));
+    assert_eq!(record.logs[2].time, time);
 }
 
 fn drop_it(span: &mut Span) {
@@ -39,7 +34,7 @@ fn drop_it(span: &mut Span) {
 
 #[test]
 fn only_the_first_finish_counts_and_nothing_changes_after_it() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let span = tracer.start_span("s").into_shared();
     span.set_baggage_item("k", "v").finish_at(SystemTime::UNIX_EPOCH);
     span.set_tag("late", 1)
@@ -53,21 +48,21 @@ fn only_the_first_finish_counts_and_nothing_changes_after_it() {
     assert_eq!(span.baggage_item("k").as_deref(), Some("v"));
     assert_eq!(span.tracer(), tracer);
     drop(span);
-    assert_eq!(recorder.finished_names(), ["s"]);
-    let record = recorder.span("s");
+    assert_eq!(mock.finished_names(), ["s"]);
+    let record = mock.span("s");
     assert_eq!((record.tags.len(), record.logs.len()), (0, 0));
     assert_eq!(record.finish_time, Some(SystemTime::UNIX_EPOCH));
 }
 
 #[test]
 fn a_shared_span_finishes_with_its_last_clone() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let span = tracer.start_span("s").into_shared();
     let clone = span.clone();
     drop(span);
-    assert!(recorder.finished().is_empty());
+    assert!(mock.finished_spans().is_empty());
     thread::spawn(move || drop(clone)).join().unwrap();
-    assert_eq!(recorder.finished_names(), ["s"]);
+    assert_eq!(mock.finished_names(), ["s"]);
 }
 
 #[test]
@@ -91,7 +86,7 @@ fn a_hundred_threads_set_baggage_that_all_can_read() {
 
 #[test]
 fn clones_of_an_unsampled_span_share_its_baggage() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     tracer.in_span("unsampled", |span| {
         span.set_baggage_item("k", "v");
         assert!(!span.is_recording());
@@ -99,7 +94,7 @@ fn clones_of_an_unsampled_span_share_its_baggage() {
         assert_eq!(child.baggage_item("k"), Some("v"));
         assert_eq!(child.tracer(), span.tracer());
     });
-    assert!(recorder.finished().is_empty());
+    assert!(mock.finished_spans().is_empty());
 }
 
 #[test]
@@ -121,28 +116,28 @@ fn values_and_iterators_may_use_the_same_span() {
             write!(f, "{}", self.0.context().span_id())
         }
     }
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let span = tracer.start_span("s").into_shared();
     span.set_tag("id", Value::display(&Asks(&span)));
     span.log_kv((0..2).map(|n| ("n", span.set_tag("n", n).context().span_id())));
     span.finish();
-    let record = recorder.span("s");
-    assert_eq!(*record.tag("id").unwrap(), "1");
-    assert_eq!(record.log_lines(), ["n=1 n=1"]);
+    let record = mock.span("s");
+    assert_eq!(*record.tag("id").unwrap(), "2");
+    assert_eq!(record.log_lines(), ["n=2 n=2"]);
 }
 
 #[test]
 fn children_can_start_and_the_context_be_read_while_the_span_is_lent() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let scope = tracer.start_active_span("parent");
     scope.with(|span| {
         span.set_baggage_item("k", "v");
         tracer.start_span("implicit").finish();
         tracer.start_span_with("explicit", child_of(&*span)).finish();
-        assert_eq!((scope.context().span_id(), scope.is_recording()), (1, true));
+        assert_eq!((scope.context().span_id(), scope.is_recording()), (2, true));
     });
-    assert_eq!(recorder.span("implicit").parent_id, Some(1));
-    assert_eq!(recorder.span("explicit").context.baggage_item("k"), Some("v"));
+    assert_eq!(mock.span("implicit").parent_id, Some(2));
+    assert_eq!(mock.span("explicit").baggage_item("k"), Some("v"));
     assert_eq!(scope.baggage_item("k").as_deref(), Some("v"));
 }
 
@@ -156,19 +151,19 @@ fn a_tag_that_changes_the_flags_changes_the_shared_context() {
 
 #[test]
 fn a_span_taken_out_while_lent_leaves_a_noop_behind() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let shared = tracer.start_span("taken").into_shared();
     let taken = shared.with(|span| mem::replace(span, Span::noop()));
     assert!(shared.context().is_empty() && !shared.is_recording());
     shared.set_tag("k", 1).finish();
-    assert!(recorder.finished().is_empty());
+    assert!(mock.finished_spans().is_empty());
     taken.finish();
-    assert_eq!(recorder.finished_names(), ["taken"]);
+    assert_eq!(mock.finished_names(), ["taken"]);
 }
 
 #[test]
 fn a_panic_while_lent_leaves_the_span_usable() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let span = tracer.start_span("s").into_shared();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         span.with(|span| {
@@ -179,12 +174,12 @@ fn a_panic_while_lent_leaves_the_span_usable() {
     assert!(panicked.is_err());
     assert_eq!(span.baggage_item("k").as_deref(), Some("v"));
     span.set_tag("after", 1).finish();
-    assert_eq!(*recorder.span("s").tag("after").unwrap(), 1);
+    assert_eq!(*mock.span("s").tag("after").unwrap(), 1);
 }
 
 #[test]
 fn reused_cells_remember_nothing() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     for round in 0..100 {
         let span = tracer.start_span("s").into_shared();
         assert_eq!((span.baggage_item("k"), span.is_recording()), (None, true), "round {round}");
@@ -193,7 +188,7 @@ fn reused_cells_remember_nothing() {
             span.finish();
         }
     }
-    assert_eq!(recorder.finished().len(), 100);
+    assert_eq!(mock.finished_spans().len(), 100);
     let noop = Span::noop().into_shared();
     noop.set_tag("k", 1).finish();
     assert!(noop.context().is_empty() && noop.with(|span| !span.is_recording()));

@@ -11,13 +11,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::*;
-use crate::recorder::{Record, Recorder};
+use crate::mock::MockSpan;
+use crate::mock::tests::recording;
 use crate::{InSpan, OwnedValue, SharedSpan, SpanContext, Tracer, tags};
-
-fn recording() -> (Recorder, Tracer) {
-    let recorder = Recorder::default();
-    (recorder.clone(), Tracer::new(recorder))
-}
 
 /// A service made of a function, which is always ready.
 #[derive(Clone)]
@@ -40,6 +36,10 @@ where
         (self.0)(request)
     }
 }
+
+/// The headers in which the mock writes its ids.
+const TRACE_ID: &str = "ot-tracer-traceid";
+const SPAN_ID: &str = "ot-tracer-spanid";
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -68,17 +68,18 @@ fn send(layer: &TraceLayer, request: Request<()>, code: u16) {
     wait_for(service.call(request)).unwrap();
 }
 
-fn text(record: &Record, key: &str) -> Option<String> {
-    record.tag(key).map(OwnedValue::to_string)
+fn text(span: &MockSpan, key: &str) -> Option<String> {
+    span.tag(key).map(OwnedValue::to_string)
 }
 
 #[test]
 fn a_servers_span_continues_the_callers_trace_and_has_the_standard_tags() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let layer = TraceLayer::server(tracer);
-    let called = Request::post("/orders?id=7").header("ids", "5:6").body(()).unwrap();
+    let called =
+        Request::post("/orders?id=7").header(TRACE_ID, "5").header(SPAN_ID, "6").body(()).unwrap();
     send(&layer, called, 201);
-    let span = recorder.span("POST");
+    let span = mock.span("POST");
     assert_eq!((span.context.trace_id(), span.parent_id), (5, Some(6)));
     for (key, value) in [
         ("span.kind", "server"),
@@ -96,21 +97,22 @@ fn a_servers_span_continues_the_callers_trace_and_has_the_standard_tags() {
 
 #[test]
 fn a_clients_span_is_a_child_of_the_active_one_and_goes_out_in_the_headers() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let seen = Rc::new(Cell::new(None));
     let see = Rc::clone(&seen);
     let handler = Handler(move |request: Request<()>| {
-        see.set(Some(request.headers()["ids"].to_str().unwrap().to_owned()));
+        let ids = [TRACE_ID, SPAN_ID].map(|name| request.headers()[name].clone());
+        see.set(Some(ids));
         ready(status(200))
     });
     let mut client = TraceLayer::client(tracer.clone()).component("test").layer(handler);
     let scope = tracer.start_active_span("active");
     wait_for(client.call(request("http://ann:secret@stock.example:8080/items?n=1"))).unwrap();
     scope.close();
-    let (active, span) = (recorder.span("active"), recorder.span("GET"));
+    let (active, span) = (mock.span("active"), mock.span("GET"));
     assert_eq!(span.parent_id, Some(active.context.span_id()));
-    let sent = format!("{}:{}", span.context.trace_id(), span.context.span_id());
-    assert_eq!(seen.take(), Some(sent));
+    let sent = [format!("{:x}", span.trace_id()), format!("{:x}", span.span_id())];
+    assert_eq!(seen.take().unwrap(), sent);
     for (key, value) in [
         ("span.kind", "client"),
         ("component", "test"),
@@ -127,10 +129,10 @@ fn a_clients_span_is_a_child_of_the_active_one_and_goes_out_in_the_headers() {
 
 #[test]
 fn a_clients_parent_is_what_the_request_carries_or_else_the_active_span() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let layer = TraceLayer::client(tracer.clone());
     let shared = tracer.start_span("shared").into_shared();
-    let _active = tracer.start_active_span("active");
+    let active = tracer.start_active_span("active");
     let with = |has_span: bool, has_context: bool| {
         let mut request = request("/");
         if has_span {
@@ -140,30 +142,30 @@ fn a_clients_parent_is_what_the_request_carries_or_else_the_active_span() {
             request.extensions_mut().insert(SpanContext::new(7, 70, 1));
         }
         send(&layer, request, 200);
-        recorder.finished().last().unwrap().parent_id
+        mock.finished_spans().last().unwrap().parent_id
     };
-    assert_eq!(with(true, true), Some(1));
+    assert_eq!(with(true, true), Some(shared.context().span_id()));
     assert_eq!(with(false, true), Some(70));
-    assert_eq!(with(false, false), Some(2));
+    assert_eq!(with(false, false), Some(active.context().span_id()));
 }
 
 #[test]
 fn a_server_does_not_take_an_active_span_as_parent() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let _accept_loop = tracer.start_active_span("accept-loop");
     send(&TraceLayer::server(tracer), request("/"), 200);
-    assert_eq!(recorder.span("GET").parent_id, None);
+    assert_eq!(mock.span("GET").parent_id, None);
 }
 
 #[test]
 fn of_two_layers_the_inner_ones_span_is_a_child_of_the_outer_ones() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let outer = TraceLayer::server(tracer.clone()).operation_name(|_| "outer");
     let inner = TraceLayer::server(tracer).operation_name(|_| "inner");
     let mut service = outer.layer(inner.layer(Handler(|_| ready(status(200)))));
-    let called = Request::get("/").header("ids", "5:6").body(()).unwrap();
+    let called = Request::get("/").header(TRACE_ID, "5").header(SPAN_ID, "6").body(()).unwrap();
     wait_for(service.call(called)).unwrap();
-    let (outer, inner) = (recorder.span("outer"), recorder.span("inner"));
+    let (outer, inner) = (mock.span("outer"), mock.span("inner"));
     assert_eq!((outer.parent_id, inner.parent_id), (Some(6), Some(outer.context.span_id())));
 }
 
@@ -178,11 +180,11 @@ fn only_a_status_of_500_and_above_is_an_error() {
         (503, true),
         (999, true),
     ] {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         for layer in [TraceLayer::server(tracer.clone()), TraceLayer::client(tracer)] {
             send(&layer, request("/"), code);
         }
-        for span in recorder.finished() {
+        for span in mock.finished_spans() {
             assert_eq!(text(&span, "error").is_some(), is_error, "{code}: {:?}", span.tags);
             assert_eq!(text(&span, "http.status_code"), Some(code.to_string()));
         }
@@ -191,11 +193,11 @@ fn only_a_status_of_500_and_above_is_an_error() {
 
 #[test]
 fn an_error_of_the_service_is_logged_and_returned() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let mut service = TraceLayer::client(tracer)
         .layer(Handler(|_| ready(Err("80x".parse::<u16>().unwrap_err()))));
     let error = wait_for(service.call(request("/"))).unwrap_err();
-    let span = recorder.span("GET");
+    let span = mock.span("GET");
     assert_eq!(text(&span, "error").as_deref(), Some("true"));
     assert_eq!(
         span.log_lines(),
@@ -208,16 +210,16 @@ fn an_error_of_the_service_is_logged_and_returned() {
 #[test]
 fn a_dropped_future_ends_its_span_as_cancelled_whether_it_was_polled_or_not() {
     for is_polled in [false, true] {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let mut service = TraceLayer::server(tracer)
             .layer(Handler(|_| pending::<Result<Response<()>, Infallible>>()));
         let mut future = Box::pin(service.call(request("/")));
         if is_polled {
             assert!(poll(future.as_mut()).is_pending());
         }
-        assert!(recorder.finished().is_empty());
+        assert!(mock.finished_spans().is_empty());
         drop(future);
-        let span = recorder.span("GET");
+        let span = mock.span("GET");
         assert_eq!(text(&span, "cancelled").as_deref(), Some("true"));
         assert_eq!(text(&span, "error"), None);
     }
@@ -236,12 +238,12 @@ fn a_panic_of_the_service_or_of_a_hook_marks_the_span_as_failed() {
         drop(wait_for(service.call(request("/"))));
     }
     for panics_when in ["called", "polled", "requested", "answered"] {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let layer = TraceLayer::server(tracer.clone())
             .on_request(move |_, _| assert_ne!(panics_when, "requested"))
             .on_response(move |_, _| assert_ne!(panics_when, "answered"));
         assert!(catch_unwind(AssertUnwindSafe(|| run(layer, panics_when))).is_err());
-        let span = recorder.span("GET");
+        let span = mock.span("GET");
         assert_eq!(text(&span, "error").as_deref(), Some("true"), "{panics_when}");
         assert_eq!(text(&span, "cancelled"), None, "{panics_when}");
         assert_eq!(span.log_lines(), ["event=error message=panic"], "{panics_when}");
@@ -251,7 +253,7 @@ fn a_panic_of_the_service_or_of_a_hook_marks_the_span_as_failed() {
 
 #[test]
 fn the_span_is_active_in_the_call_and_in_each_poll_and_in_the_extensions() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let ours = tracer.clone();
     let handler = Handler(move |request: Request<()>| {
         let span = request.extensions().get::<SharedSpan>().unwrap().clone();
@@ -269,15 +271,15 @@ fn the_span_is_active_in_the_call_and_in_each_poll_and_in_the_extensions() {
     while poll(future.as_mut()).is_pending() {
         assert_eq!(tracer.active_span(), None);
     }
-    let spans = recorder.finished();
+    let spans = mock.finished_spans();
     let server = spans.last().unwrap();
-    assert_eq!(recorder.finished_names(), ["in call", "in poll", "in poll", "in poll", "GET"]);
+    assert_eq!(mock.finished_names(), ["in call", "in poll", "in poll", "in poll", "GET"]);
     assert!(spans[..4].iter().all(|span| span.parent_id == Some(server.context.span_id())));
 }
 
 #[test]
 fn interleaved_requests_keep_their_own_span() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let ours = tracer.clone();
     let handler = Handler(move |request: Request<()>| {
         let (ours, path, mut is_first) = (ours.clone(), request.uri().path().to_owned(), true);
@@ -298,14 +300,14 @@ fn interleaved_requests_keep_their_own_span() {
         let _ = (poll(one.as_mut()), poll(two.as_mut()));
     }
     for path in ["/one", "/two"] {
-        let server = recorder.span(&format!("server {path}"));
-        assert_eq!(recorder.span(path).parent_id, Some(server.context.span_id()));
+        let server = mock.span(&format!("server {path}"));
+        assert_eq!(mock.span(path).parent_id, Some(server.context.span_id()));
     }
 }
 
 #[test]
 fn a_filtered_request_passes_as_if_there_were_no_layer() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let handler = Handler(|request: Request<()>| {
         assert!(request.extensions().is_empty() && request.headers().is_empty());
         ready(status(500))
@@ -313,14 +315,14 @@ fn a_filtered_request_passes_as_if_there_were_no_layer() {
     let layer = TraceLayer::client(tracer).filter(|request| request.uri().path() != "/health");
     let response = wait_for(layer.layer(handler).call(request("/health"))).unwrap();
     assert_eq!(response.status(), 500);
-    assert!(recorder.finished().is_empty());
+    assert!(mock.finished_spans().is_empty());
     send(&layer, request("/orders"), 200);
-    assert_eq!(recorder.finished_names(), ["GET"]);
+    assert_eq!(mock.finished_names(), ["GET"]);
 }
 
 #[test]
 fn hooks_see_heads_and_may_overwrite_what_the_layer_says() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let layer = TraceLayer::server(tracer)
         .operation_name(|request| format!("{} {}", request.method(), request.uri().path()))
         .on_request(|request, span| {
@@ -338,7 +340,7 @@ fn hooks_see_heads_and_may_overwrite_what_the_layer_says() {
         });
     let asked = Request::get("/a").header("x-tenant", "acme").extension(1_u8).body(()).unwrap();
     send(&layer, asked, 404);
-    let span = recorder.span("lost");
+    let span = mock.span("lost");
     for (key, value) in
         [("tenant", "acme"), ("http.url", "http://orders.example/"), ("error", "true")]
     {
@@ -349,22 +351,26 @@ fn hooks_see_heads_and_may_overwrite_what_the_layer_says() {
 #[test]
 fn a_strangers_sampling_decision_is_handed_on_or_left_to_the_tracer() {
     for (trusts, is_recorded) in [(true, true), (false, false)] {
-        // The recorder does not know the flag for "undecided", and takes such a trace as unsampled.
-        let (recorder, tracer) = recording();
+        // The mock does not know the flag for "undecided", and takes such a trace as unsampled.
+        let (mock, tracer) = recording();
         let layer = TraceLayer::server(tracer).trust_remote_sampling(trusts);
-        send(&layer, Request::get("/").header("ids", "5:6").body(()).unwrap(), 200);
-        assert_eq!(recorder.finished().len(), usize::from(is_recorded));
+        send(
+            &layer,
+            Request::get("/").header(TRACE_ID, "5").header(SPAN_ID, "6").body(()).unwrap(),
+            200,
+        );
+        assert_eq!(mock.finished_spans().len(), usize::from(is_recorded));
         send(&layer, request("/"), 200);
-        assert_eq!(recorder.finished().len(), usize::from(is_recorded) + 1, "a new trace");
+        assert_eq!(mock.finished_spans().len(), usize::from(is_recorded) + 1, "a new trace");
     }
 }
 
 #[test]
 fn headers_that_cannot_be_read_are_logged_and_begin_a_trace() {
-    let (recorder, tracer) = recording();
-    let asked = Request::get("/").header("ids", "nonsense").body(()).unwrap();
+    let (mock, tracer) = recording();
+    let asked = Request::get("/").header(TRACE_ID, "nonsense").body(()).unwrap();
     send(&TraceLayer::server(tracer), asked, 200);
-    let span = recorder.span("GET");
+    let span = mock.span("GET");
     assert_eq!(span.parent_id, None);
     assert_eq!(text(&span, "error"), None);
     assert_eq!(span.log_lines().len(), 1);
@@ -440,12 +446,12 @@ fn the_inner_service_is_called_right_after_it_said_that_it_is_ready() {
 
 #[test]
 fn an_operation_is_called_by_a_standard_method_and_other_methods_share_a_name() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let layer = TraceLayer::server(tracer);
     for method in ["GET", "PATCH", "TRACE", "BREW", "get"] {
         let asked = Request::builder().method(method).body(()).unwrap();
         send(&layer, asked, 200);
-        let span = recorder.finished().pop().unwrap();
+        let span = mock.finished_spans().pop().unwrap();
         let is_standard = ["GET", "PATCH", "TRACE"].contains(&method);
         assert_eq!(span.operation_name, if is_standard { method } else { "HTTP" });
         assert_eq!(text(&span, "http.method").as_deref(), Some(method));
@@ -476,29 +482,29 @@ fn a_client_names_its_peer_as_far_as_the_url_does() {
             vec![("peer.ipv6", "::1"), ("peer.port", "9")],
         ),
     ] {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         send(&TraceLayer::client(tracer), request(uri), 200);
-        let span = recorder.span("GET");
+        let span = mock.span("GET");
         assert_eq!(text(&span, "http.url").as_deref(), Some(url), "{uri}");
         let peer: Vec<_> = peer.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
         let tags = span.tags.iter().filter(|(key, _)| key.starts_with("peer."));
         let tagged: Vec<_> = tags.map(|(key, value)| (key.as_str(), value.to_string())).collect();
         assert_eq!(tagged, peer, "{uri}");
     }
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let connect = Request::builder().method(Method::CONNECT).uri("a.b:443").body(()).unwrap();
     send(&TraceLayer::client(tracer), connect, 200);
-    assert_eq!(text(&recorder.span("CONNECT"), "http.url").as_deref(), Some("a.b:443"));
+    assert_eq!(text(&mock.span("CONNECT"), "http.url").as_deref(), Some("a.b:443"));
 }
 
 #[test]
 fn a_traced_future_may_itself_be_in_a_span() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let mut client = TraceLayer::client(tracer.clone()).layer(Handler(|_| ready(status(200))));
     let job = async { client.call(request("/")).await };
     wait_for(job.in_span(tracer.start_span("job"))).unwrap();
-    let job = recorder.span("job");
-    assert_eq!(recorder.span("GET").parent_id, Some(job.context.span_id()));
+    let job = mock.span("job");
+    assert_eq!(mock.span("GET").parent_id, Some(job.context.span_id()));
 }
 
 #[test]

@@ -2,75 +2,76 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use super::*;
-use crate::recorder::Recorder;
-use crate::{ReferenceType, StartSpanOptions, child_of, fields, follows_from};
-
-fn recording() -> (Recorder, Tracer) {
-    let recorder = Recorder::default();
-    (recorder.clone(), Tracer::new(recorder))
-}
+use crate::mock::tests::recording;
+use crate::{Reference, ReferenceType, StartSpanOptions, child_of, fields, follows_from};
 
 #[test]
 fn a_span_has_what_it_was_started_with() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
     let options =
         StartSpanOptions::new().tag("text", "a").tags(fields! { "n" => 5_u64, "no" => None::<u8> });
     tracer.start_span_with("work", options.start_time(time)).finish();
-    let span = recorder.span("work");
-    assert_eq!(span.start_time, Some(time));
+    let span = mock.span("work");
+    assert_eq!(span.start_time, time);
     assert_eq!(span.tags.len(), 2);
     assert_eq!(*span.tag("n").unwrap(), 5);
 }
 
 #[test]
 fn a_span_or_a_context_is_a_parent() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let parent = tracer.start_span("parent");
     tracer.start_span_with("of span", child_of(&parent)).finish();
     tracer.start_span_with("of context", child_of(&parent.context())).finish();
     tracer.start_span_with("of option", child_of(&Some(&parent))).finish();
     for name in ["of span", "of context", "of option"] {
-        let child = recorder.span(name);
-        assert_eq!(child.parent_id, Some(1));
-        assert_eq!(child.references, [(ReferenceType::ChildOf, 1)]);
+        let child = mock.span(name);
+        assert_eq!(child.parent_id, Some(parent.context().span_id()));
+        assert_eq!(child.references, [Reference::new(ReferenceType::ChildOf, parent.context())]);
         assert_eq!(child.context.trace_id(), parent.context().trace_id());
     }
 }
 
 #[test]
 fn a_reference_to_nothing_is_ignored_and_the_active_span_is_the_parent() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let scope = tracer.start_active_span("active");
     let nothing: Option<SpanContext> = None;
     tracer.start_span_with("child", child_of(&nothing).follows_from(&Span::noop())).finish();
     scope.close();
-    let child = recorder.span("child");
-    assert_eq!((child.parent_id, child.references.len()), (Some(1), 0));
+    mock.assert_child_of("child", "active");
+    assert!(mock.span("child").references.is_empty());
 }
 
 #[test]
 fn all_references_are_kept_in_order_and_the_first_child_of_is_the_parent() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let [a, b, c] = ["a", "b", "c"].map(|name| tracer.start_span(name));
     tracer.start_span_with("joined", follows_from(&a).child_of(&b).child_of(&c)).finish();
     tracer.start_span_with("followed", follows_from(&c).follows_from(&a)).finish();
-    let joined = recorder.span("joined");
-    assert_eq!(joined.parent_id, Some(2));
+    let joined = mock.span("joined");
+    assert_eq!(joined.parent_id, Some(b.context().span_id()));
     let types = [ReferenceType::FollowsFrom, ReferenceType::ChildOf, ReferenceType::ChildOf];
-    assert_eq!(joined.references, [(types[0], 1), (types[1], 2), (types[2], 3)]);
-    assert_eq!(recorder.span("followed").parent_id, Some(3));
+    let contexts = [&a, &b, &c].map(Span::context);
+    assert!(
+        joined
+            .references
+            .into_iter()
+            .eq(types.into_iter().zip(contexts).map(|(t, c)| Reference::new(t, c)))
+    );
+    assert_eq!(mock.span("followed").parent_id, Some(c.context().span_id()));
 }
 
 #[test]
 fn baggage_of_all_references_is_inherited_and_the_parent_wins() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let [mut a, mut b, mut c] = ["a", "b", "c"].map(|name| tracer.start_span(name));
     a.set_baggage_item("who", "a").set_baggage_item("a", "1");
     b.set_baggage_item("who", "b").set_baggage_item("b", "2");
     c.set_baggage_item("who", "c").set_baggage_item("a", "not first");
     tracer.start_span_with("joined", follows_from(&a).child_of(&b).follows_from(&c)).finish();
-    let context = recorder.span("joined").context;
+    let context = mock.span("joined").context;
     let mut baggage: Vec<_> = context.baggage().collect();
     baggage.sort_unstable();
     assert_eq!(baggage, [("a", "1"), ("b", "2"), ("who", "b")]);
@@ -78,7 +79,7 @@ fn baggage_of_all_references_is_inherited_and_the_parent_wins() {
 
 #[test]
 fn baggage_comes_along_from_whichever_reference_has_it() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let plain = tracer.start_span("plain");
     let extension: Arc<dyn std::any::Any + Send + Sync> = Arc::new(7_u8);
     let rich = SpanContext::new(9, 9, 1).with_baggage_item("k", "v").with_extension(extension);
@@ -95,7 +96,7 @@ fn baggage_comes_along_from_whichever_reference_has_it() {
         ("twice rich", true),
         ("of baggage alone", false),
     ] {
-        let context = recorder.span(name).context;
+        let context = mock.span(name).context;
         assert_eq!(context.baggage().collect::<Vec<_>>(), [("k", "v")], "{name}");
         assert_eq!(context.extension::<u8>().is_some(), has_extension, "{name}");
     }
@@ -103,92 +104,91 @@ fn baggage_comes_along_from_whichever_reference_has_it() {
 
 #[test]
 fn the_active_span_is_an_implicit_parent_that_gives_its_baggage() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let scope = tracer.start_active_span("active");
     scope.set_baggage_item("k", "v");
     tracer.start_span("plain").finish();
     tracer.start_active_span("activated").close();
     scope.close();
     for name in ["plain", "activated"] {
-        let child = recorder.span(name);
-        assert_eq!((child.parent_id, child.references.len()), (Some(1), 0), "{name}");
-        assert_eq!(child.context.baggage_item("k"), Some("v"), "{name}");
+        mock.assert_child_of(name, "active");
+        let child = mock.span(name);
+        assert!(child.references.is_empty(), "{name}");
+        assert_eq!(child.baggage_item("k"), Some("v"), "{name}");
     }
 }
 
 #[test]
 fn an_explicit_reference_beats_the_active_span() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let other = tracer.start_span("other");
     let _scope = tracer.start_active_span_with("active", StartSpanOptions::new().tag("k", 1));
     tracer.start_span_with("explicit", child_of(&other)).finish();
     tracer.start_span_with("root", StartSpanOptions::new().ignore_active_span()).finish();
     tracer.start_span_with("explicit too", child_of(&other).ignore_active_span()).finish();
-    assert_eq!(recorder.span("explicit").parent_id, Some(1));
-    assert_eq!(recorder.span("root").parent_id, None);
-    assert_eq!(recorder.span("explicit too").parent_id, Some(1));
+    other.finish();
+    mock.assert_child_of("explicit", "other");
+    mock.assert_root("root");
+    mock.assert_child_of("explicit too", "other");
 }
 
 #[test]
 fn a_started_span_is_not_active_so_nested_starts_begin_traces() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let outer = tracer.start_span("outer");
     assert_eq!(tracer.active_span(), None);
     let inner = tracer.start_span("inner");
     assert_ne!(outer.context().trace_id(), inner.context().trace_id());
     inner.finish();
-    assert_eq!(recorder.span("inner").parent_id, None);
+    mock.assert_root("inner");
 }
 
 #[test]
 fn an_operation_name_may_be_empty_and_set_later() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let mut span = tracer.start_span("");
     span.set_operation_name("late");
     span.finish();
-    assert_eq!(recorder.finished_names(), ["late"]);
+    assert_eq!(mock.finished_names(), ["late"]);
 }
 
 #[test]
 fn a_closure_runs_in_an_active_span_that_finishes_after_it() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let answer = tracer.in_span("outer", |outer| {
         assert_eq!(tracer.active_span().as_ref(), Some(outer));
         tracer.in_span_with("inner", StartSpanOptions::new().tag("k", 1), |_| 42)
     });
-    assert_eq!(
-        (answer, recorder.finished_names()),
-        (42, vec!["inner".to_owned(), "outer".to_owned()])
-    );
-    assert_eq!(recorder.span("inner").parent_id, Some(1));
+    assert_eq!((answer, mock.finished_names()), (42, vec!["inner".to_owned(), "outer".to_owned()]));
+    mock.assert_child_of("inner", "outer");
 }
 
 #[test]
 fn an_error_of_a_closure_is_recorded_and_returned() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let error = tracer.try_in_span("parse", |_| "x".parse::<u8>()).unwrap_err();
-    let span = recorder.span("parse");
+    let span = mock.span("parse");
     assert_eq!(*span.tag("error").unwrap(), true);
     let kind = std::any::type_name_of_val(&error);
     assert_eq!(span.log_lines(), [format!("event=error message={error} error.kind={kind}")]);
 
     let boxed = |_: &SharedSpan| Err::<(), Box<dyn std::error::Error>>("cause".into());
     tracer.try_in_span_with("boxed", StartSpanOptions::new(), boxed).unwrap_err();
-    assert_eq!(recorder.span("boxed").log_lines(), ["event=error message=cause"]);
+    assert_eq!(mock.span("boxed").log_lines(), ["event=error message=cause"]);
 
     tracer.try_in_span("fine", |_| Ok::<_, String>(())).unwrap();
-    assert_eq!(recorder.span("fine").tag("error"), None);
+    assert_eq!(mock.span("fine").tag("error"), None);
 }
 
 #[test]
 fn a_panic_in_a_closure_is_recorded_and_goes_on() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let tracer = std::panic::AssertUnwindSafe(&tracer);
     let panicked = std::panic::catch_unwind(|| {
         tracer.in_span("panics", |_| std::panic::resume_unwind(Box::new("out")))
     });
     assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"out"));
-    let span = recorder.span("panics");
+    let span = mock.span("panics");
     assert_eq!(
         (span.tag("error").cloned(), span.log_lines()),
         (Some(true.into()), vec!["event=error message=panic".into()])
@@ -198,21 +198,28 @@ fn a_panic_in_a_closure_is_recorded_and_goes_on() {
 
 #[test]
 fn a_context_crosses_a_carrier() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let span = tracer.start_span("client");
     let mut headers = HashMap::from([("other".to_owned(), "kept".to_owned())]);
     tracer.inject(&span, Inject::HttpHeaders(&mut headers)).unwrap();
     assert_eq!(headers["other"], "kept");
     let caller = tracer.extract(Extract::HttpHeaders(&headers)).unwrap();
     tracer.start_span_with("server", child_of(&caller)).finish();
-    assert_eq!(recorder.span("server").parent_id, Some(1));
 
     let mut bytes = vec![1];
     tracer.inject(&span, Inject::Binary(&mut bytes)).unwrap();
-    assert_eq!(bytes.len(), 9, "appended");
+    assert_eq!((bytes[0], bytes.len()), (1, 33), "appended");
+    mock.register_injector("u64", |context, carrier| {
+        *carrier.downcast_mut::<u64>().ok_or(InjectError::InvalidCarrier)? = context.span_id();
+        Ok(())
+    });
     let mut own = 0_u64;
     tracer.inject(&span, Inject::Custom("u64", &mut own)).unwrap();
-    assert_eq!(own, 1);
+    assert_eq!(own, span.context().span_id());
+    let wrong = tracer.inject(&span, Inject::Custom("u64", &mut 1_u8));
+    assert!(matches!(wrong, Err(InjectError::InvalidCarrier)));
+    span.finish();
+    mock.assert_child_of("server", "client");
 }
 
 #[test]
@@ -226,13 +233,11 @@ fn what_cannot_be_injected_or_extracted_is_an_error() {
     }
     let unknown = tracer.inject(&span, Inject::Custom("unknown", &mut 1));
     assert!(matches!(unknown, Err(InjectError::UnsupportedFormat)));
-    let wrong = tracer.inject(&span, Inject::Custom("u64", &mut 1_u8));
-    assert!(matches!(wrong, Err(InjectError::InvalidCarrier)));
     assert!(matches!(
         tracer.extract(Extract::Custom("u64", &1)),
         Err(ExtractError::UnsupportedFormat)
     ));
-    let corrupted = tracer.extract(Extract::TextMap(&[("ids", "1")]));
+    let corrupted = tracer.extract(Extract::TextMap(&[("ot-tracer-traceid", "1")]));
     assert!(matches!(corrupted, Err(ExtractError::SpanContextCorrupted { .. })));
     assert_eq!(tracer.extract(Extract::TextMap(&[("unrelated", "1")])).unwrap(), None);
 }
@@ -259,7 +264,7 @@ fn a_span_knows_its_tracer_until_that_is_gone() {
     for found in [sampled.tracer(), unsampled.tracer(), shared.tracer()] {
         assert_eq!(found, Tracer::noop());
     }
-    assert_eq!(sampled.context().span_id(), 1);
+    assert_eq!(sampled.context().span_id(), 2);
 }
 
 #[test]
@@ -276,19 +281,19 @@ fn a_vanished_tracer_leaves_no_entry_behind() {
 
 #[test]
 fn an_implementation_may_be_shared_behind_an_arc() {
-    let recorder = Arc::new(Recorder::default());
-    let tracer = Tracer::new(Arc::clone(&recorder) as Arc<dyn TracerBackend>);
+    let (mock, _) = recording();
+    let tracer = Tracer::new(Arc::new(mock.backend.clone()) as Arc<dyn TracerBackend>);
     tracer.start_span("s").finish();
-    assert_eq!(recorder.finished_names(), ["s"]);
+    assert_eq!(mock.finished_names(), ["s"]);
     assert_eq!(tracer.flush(Duration::ZERO).unwrap().reported_spans, 1);
 }
 
 #[test]
 fn tracers_of_two_kinds_understand_each_other() {
-    let ((_, ours), (recorder, theirs)) = (recording(), recording());
+    let ((_, ours), (mock, theirs)) = (recording(), recording());
     let scope = ours.start_active_span("ours");
     theirs.start_span("theirs").finish();
-    assert_eq!(recorder.span("theirs").context.trace_id(), scope.context().trace_id());
+    assert_eq!(mock.span("theirs").context.trace_id(), scope.context().trace_id());
 }
 
 #[test]

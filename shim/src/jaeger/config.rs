@@ -250,8 +250,8 @@ impl Config {
             shim = shim.log_spans(&self.service_name);
         }
         Ok(JaegerTracer {
-            tracer: Tracer::new(shim),
-            pipeline: Some(PipelineHandle { provider, stats, formats }),
+            tracer: Tracer::new(shim.clone()),
+            pipeline: Some(PipelineHandle { provider, stats, formats, shim }),
         })
     }
 
@@ -362,6 +362,7 @@ struct PipelineHandle {
     provider: TracerProvider,
     stats: StatsHandle,
     formats: Formats,
+    shim: TracerShim,
 }
 
 impl JaegerTracer {
@@ -381,6 +382,11 @@ impl JaegerTracer {
             .as_ref()
             .map(|pipeline| pipeline.formats.malformed_headers())
             .unwrap_or_default()
+    }
+
+    /// Returns how often a span was used after it had finished; each such call did nothing.
+    pub fn uses_after_finish(&self) -> u64 {
+        self.pipeline.as_ref().map(|pipeline| pipeline.shim.uses_after_finish()).unwrap_or_default()
     }
 
     /// Turns into a guard, whose drop closes the tracer within two seconds.

@@ -306,6 +306,22 @@ fn a_local_parent_is_not_remote_and_flags_keep_their_places() {
 }
 
 #[test]
+fn what_is_done_after_the_finish_is_counted_and_changes_nothing() {
+    let exporter = InMemoryExporter::new();
+    let processor = SimpleProcessor::new(exporter.clone());
+    let shim = TracerShim::new(TracerProvider::builder().processor(processor).build());
+    let tracer = Tracer::new(shim.clone());
+    let scope = tracer.start_active_span("span");
+    scope.finish();
+    assert_eq!(shim.uses_after_finish(), 0);
+    scope.set_tag("late", 1).log_event("late").set_baggage_item("late", "1").finish();
+    scope.close();
+    assert_eq!(shim.uses_after_finish(), 4);
+    let spans = exporter.finished_spans();
+    assert_eq!((spans.len(), spans[0].attributes.len(), spans[0].events.len()), (1, 0, 0));
+}
+
+#[test]
 fn after_a_close_spans_are_usable_and_record_nothing() {
     let (tracer, exporter) = tracer(Semantics::OpenTelemetry);
     tracer.start_span("before").finish();
