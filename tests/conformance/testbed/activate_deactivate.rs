@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::executor::{Executor, Task};
-use crate::subject::Subject;
 use opentracing_api::tags;
 use tokio::sync::oneshot;
+
+use crate::executor::{Executor, Task};
+use crate::subject::Subject;
 
 under_every_executor! {
     arequest_ends_with_the_one_action_that_it_scheduled

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use opentracing_api::{InSpan, Span};
+
 use crate::executor::{Executor, yield_now};
 use crate::subject::Subject;
-use opentracing_api::{InSpan, Span};
 
 under_every_executor! { a_worker_replaces_the_active_span_for_a_while_and_finishes_it }
 

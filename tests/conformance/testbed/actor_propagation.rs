@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::executor::{Executor, Task};
-use crate::subject::{Finished, Subject};
 use opentracing_api::{ReferenceType, StartSpanOptions, follows_from, tags};
 use tokio::sync::Barrier;
+
+use crate::executor::{Executor, Task};
+use crate::subject::{Finished, Subject};
 
 under_every_executor! {
     what_an_actor_is_told_follows_from_the_teller

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use opentracing_api::child_of;
+
 use crate::executor::Executor;
 use crate::subject::Subject;
-use opentracing_api::child_of;
 
 under_every_executor! { baggage_that_another_task_sets_is_on_the_span_and_the_childs_is_not }
 

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::executor::Executor;
-use crate::subject::Subject;
 use opentracing_api::{Extract, InSpan, Inject, StartSpanOptions, child_of, tags};
 use tokio::sync::mpsc;
+
+use crate::executor::Executor;
+use crate::subject::Subject;
 
 under_every_executor! {
     a_servers_span_is_the_child_of_its_clients

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use opentracing_api::{Span, SpanContext, StartSpanOptions, tags};
+
 use crate::executor::{Executor, Task};
 use crate::subject::Subject;
-use opentracing_api::{Span, SpanContext, StartSpanOptions, tags};
 
 under_every_executor! {
     two_requests_are_two_traces

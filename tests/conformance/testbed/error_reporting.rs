@@ -4,9 +4,10 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
+use opentracing_api::{fields, log, tags};
+
 use crate::executor::Executor;
 use crate::subject::Subject;
-use opentracing_api::{fields, log, tags};
 
 under_every_executor! {
     an_error_in_a_scope_marks_its_span

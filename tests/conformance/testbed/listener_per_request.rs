@@ -1,11 +1,12 @@
 //! Each request has a listener of its own, which finishes the request's span wherever the response arrives.
 
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
+
+use opentracing_api::{Span, StartSpanOptions, tags};
 
 use crate::executor::Executor;
 use crate::subject::Subject;
-use opentracing_api::{Span, StartSpanOptions, tags};
-use std::thread::{self, ThreadId};
 
 under_every_executor! { a_listener_finishes_the_span_where_the_response_arrives }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::executor::Executor;
-use crate::subject::Subject;
 use opentracing_api::InSpan;
 use tokio::sync::Barrier;
+
+use crate::executor::Executor;
+use crate::subject::Subject;
 
 under_every_executor! { callbacks_at_the_same_time_are_children_of_one_parent }
 

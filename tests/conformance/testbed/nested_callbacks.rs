@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::executor::Executor;
-use crate::subject::Subject;
 use opentracing_api::SharedSpan;
 use tokio::sync::oneshot;
+
+use crate::executor::Executor;
+use crate::subject::Subject;
 
 under_every_executor! { one_span_goes_through_nested_callbacks_and_the_last_finishes_it }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use opentracing_api::{SpanContext, StartSpanOptions, child_of, tags};
+
 use crate::executor::{Executor, Task};
 use crate::subject::Subject;
-use opentracing_api::{SpanContext, StartSpanOptions, child_of, tags};
 
 under_every_executor! { callbacks_of_promises_are_children_of_who_made_the_promise }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use opentracing_api::InSpan;
+
 use crate::executor::{Executor, yield_now};
 use crate::subject::Subject;
-use opentracing_api::InSpan;
 
 under_every_executor! { a_subtask_has_the_parent_that_it_was_given_and_no_other }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use opentracing_api::{SharedSpan, StartSpanOptions, tags};
+
 use crate::executor::Executor;
 use crate::subject::Subject;
-use opentracing_api::{SharedSpan, StartSpanOptions, tags};
 
 under_every_executor! { interleaved_jobs_keep_their_own_spans }
 
