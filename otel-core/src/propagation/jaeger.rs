@@ -24,8 +24,9 @@ use crate::span_context::{SpanContext, TraceFlags};
 /// span id means that there is no trace; a value that cannot be read, or several different ones, count in
 /// [`Extracted::malformed_headers`]. Where `:` is missing, `%XX` is decoded first, once.
 ///
-/// Baggage is read up to 64 entries and 8192 bytes; entries that do not fit are left out. In the mode for headers, names
-/// that cannot be part of a header's name are not written, and warned about.
+/// Baggage is read and written up to 64 entries and 8192 bytes of names and values; entries that do not fit are left out,
+/// one by one. In the mode for headers, names that cannot be part of a header's name are not written. What is not written
+/// is warned about.
 ///
 /// Source: `jaegertracing/jaeger-client-go:propagation.go`, `jaegertracing/jaeger-client-java:…/TextMapCodec.java`,
 /// `open-telemetry/opentelemetry-java:…/JaegerPropagator.java` (limits).
@@ -102,7 +103,19 @@ impl JaegerPropagator {
 
     fn inject_baggage(&self, baggage: &Baggage, carrier: &mut dyn Injector) {
         let (mut header, mut encoded) = (String::new(), String::new());
+        let (mut n_written, mut n_bytes) = (0, 0);
         for BaggageItem { name, value, .. } in baggage.iter() {
+            let item_bytes = name.len() + value.len();
+            if n_written == MAX_BAGGAGE_ENTRIES || n_bytes + item_bytes > MAX_BAGGAGE_BYTES {
+                diagnostics::warn(
+                    "jaeger baggage limit",
+                    format_args!(
+                        "baggage {name:?} is not sent: past {MAX_BAGGAGE_ENTRIES} entries or {MAX_BAGGAGE_BYTES} bytes"
+                    ),
+                );
+                continue;
+            }
+            (n_written, n_bytes) = (n_written + 1, n_bytes + item_bytes);
             header.clear();
             header.push_str(&self.baggage_prefix);
             header.push_str(name);
@@ -298,13 +311,21 @@ fn split_at_colon(value: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&value[..place], &value[place + 1..]))
 }
 
-fn flags_from_jaeger(bits: u64) -> TraceFlags {
+pub(super) fn flags_from_jaeger(bits: u64) -> TraceFlags {
     let is_sampled = bits & JAEGER_SAMPLED != 0;
     TraceFlags::NONE
         .with(TraceFlags::SAMPLED, is_sampled)
         // The flag alone would come out of the next process as debug and sampled: a decision nobody made.
         .with(TraceFlags::DEBUG, is_sampled && bits & JAEGER_DEBUG != 0)
         .with(TraceFlags::FIREHOSE, bits & JAEGER_FIREHOSE != 0)
+}
+
+/// Returns all of Jaeger's flags; debug is sampled as well.
+pub(super) fn flags_to_jaeger(flags: TraceFlags) -> u8 {
+    let sampled = if flags.is_sampled() || flags.is_debug() { JAEGER_SAMPLED } else { 0 };
+    let debug = if flags.is_debug() { JAEGER_DEBUG } else { 0 };
+    let firehose = if flags.contains(TraceFlags::FIREHOSE) { JAEGER_FIREHOSE } else { 0 };
+    (sampled | debug | firehose) as u8
 }
 
 /// Takes percent-coding off; `None` for a value too long to be a span context afterwards, or with a stray `%`.

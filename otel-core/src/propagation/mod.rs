@@ -28,6 +28,7 @@
 //! | propagator | headers |
 //! | --- | --- |
 //! | [`JaegerPropagator`] | `uber-trace-id`, `uberctx-…`; read only: `jaeger-debug-id`, `jaeger-baggage` |
+//! | [`JaegerBinaryPropagator`] | none: Jaeger's form for carriers that are bytes |
 //! | [`TraceContextPropagator`] | W3C's `traceparent` and `tracestate` |
 //! | [`BaggagePropagator`] | W3C's `baggage` |
 //! | [`CompositePropagator`] | those of several others |
@@ -38,6 +39,7 @@
 mod carrier;
 mod composite;
 mod jaeger;
+mod jaeger_binary;
 mod trace_context;
 mod baggage;
 mod hex;
@@ -58,6 +60,7 @@ pub use baggage::BaggagePropagator;
 pub use carrier::{Extractor, IgnoreCase, Injector};
 pub use composite::CompositePropagator;
 pub use jaeger::{JaegerMode, JaegerPropagator};
+pub use jaeger_binary::{BinaryError, JaegerBinaryPropagator};
 pub use trace_context::TraceContextPropagator;
 
 /// Writes what identifies a span into a carrier, and reads it back: one format, or several together.

@@ -451,3 +451,20 @@ fn every_truncation_of_a_value_is_malformed() {
         assert_eq!((found, n_malformed), (None, 1), "value {:?}", &value[..end]);
     }
 }
+
+#[test]
+fn baggage_beyond_the_limits_is_not_written_entry_by_entry() {
+    for propagator in [http(), text_map()] {
+        let mut baggage = Baggage::new().with("first", "1").with("long", &"x".repeat(8192));
+        for n in 0..100 {
+            baggage = baggage.with(&format!("n{n}"), "v");
+        }
+        let mut headers = BTreeMap::new();
+        propagator.inject(&SpanContext::invalid(), &baggage, &mut headers);
+        assert_eq!((headers.len(), headers.contains_key("uberctx-long")), (64, false));
+        assert_eq!(
+            (headers.get("uberctx-first"), headers.get("uberctx-n99")),
+            (Some(&"1".into()), None)
+        );
+    }
+}
