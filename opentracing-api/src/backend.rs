@@ -157,12 +157,18 @@ pub trait TracerBackend: Send + Sync + 'static {
         Ok(Flushed::default())
     }
 
-    /// Flushes and stops; may be called again. Spans that start afterwards are not recorded.
+    /// Flushes and stops; may be called again. Spans that start afterwards are not recorded: one with a parent has the
+    /// parent's context, so that what it calls joins the trace, and any other has an empty one.
     ///
     /// # Errors
     /// As [`TracerBackend::flush`].
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
         self.flush(timeout)
+    }
+
+    /// Tells whether the tracer was closed. Then injecting nothing is no error, as for the no-op tracer. Default: false.
+    fn is_closed(&self) -> bool {
+        false
     }
 }
 
@@ -193,6 +199,10 @@ impl<T: TracerBackend + ?Sized> TracerBackend for Arc<T> {
 
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
         (**self).close(timeout)
+    }
+
+    fn is_closed(&self) -> bool {
+        (**self).is_closed()
     }
 }
 

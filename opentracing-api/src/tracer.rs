@@ -171,7 +171,7 @@ impl Tracer {
 
     /// Writes the context of `span` into a carrier, for another process to continue the trace.
     ///
-    /// The no-op tracer writes nothing.
+    /// The no-op tracer writes nothing, nor does one that was closed of a span that began after that without a parent.
     ///
     /// # Errors
     /// [`InjectError::UnsupportedFormat`] and [`InjectError::InvalidCarrier`] for custom formats,
@@ -184,6 +184,7 @@ impl Tracer {
         self.with_backend(
             |backend, into| match span.to_context() {
                 Some(context) if !context.is_empty() => backend.inject(&context, into),
+                _ if backend.is_closed() => noop::inject(&into),
                 _ => Err(InjectError::InvalidSpanContext),
             },
             |into| noop::inject(&into),
@@ -216,7 +217,8 @@ impl Tracer {
         )
     }
 
-    /// Flushes and then stops: spans that start later are usable and do nothing. A second close
+    /// Flushes and then stops: spans that start later are usable and record nothing. Where such a span has a parent, its
+    /// context is the parent's: what it calls joins the caller's trace as if this process were not there. A second close
     /// changes nothing.
     ///
     /// # Errors

@@ -129,6 +129,11 @@ impl TracerProvider {
         self.owner.inner.close(timeout)
     }
 
+    /// Tells whether the provider was closed: nothing is recorded any more.
+    pub fn is_closed(&self) -> bool {
+        !self.owner.inner.is_open()
+    }
+
     /// Returns what was counted since the start, over all processors.
     pub fn counts(&self) -> SpanCounts {
         let mut total = SpanCounts::default();

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use opentracing_api::{SpanContext, Value, log, tags};
 use otel_core::{
-    AttributeSource, RecordingSpan, SpanId, SpanKind, StatusCode, TraceFlags, TraceId, TraceState,
+    AttributeSource, BaggageItem, RecordingSpan, SpanId, SpanKind, StatusCode, TraceFlags, TraceId,
+    TraceState,
 };
 
 /// Which rules translate tags and logs.
@@ -27,6 +28,44 @@ pub(crate) struct Extension {
     pub(crate) trace_state: TraceState,
     /// Somebody asked for the next trace, and gave it this name.
     pub(crate) debug_id: Option<String>,
+    pub(crate) baggage_metadata: BaggageMetadata,
+}
+
+impl Extension {
+    fn is_empty(&self) -> bool {
+        self.trace_state.is_empty() && self.debug_id.is_none() && self.baggage_metadata.is_empty()
+    }
+}
+
+/// What carriers said about values of baggage, for those values alone: one that is set anew has none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BaggageMetadata(Vec<BaggageItem>);
+
+impl BaggageMetadata {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn find(&self, name: &str, value: &str) -> Option<&str> {
+        let item = self.0.iter().find(|item| item.name == name && item.value == value)?;
+        Some(&item.metadata)
+    }
+
+    /// Adds what another context knows of the values that `context` has.
+    pub(crate) fn extend(&mut self, other: &Self, context: &SpanContext) {
+        for item in &other.0 {
+            let is_current = context.baggage_item(&item.name) == Some(item.value.as_str());
+            if is_current && self.find(&item.name, &item.value).is_none() {
+                self.0.push(item.clone());
+            }
+        }
+    }
+}
+
+impl FromIterator<BaggageItem> for BaggageMetadata {
+    fn from_iter<I: IntoIterator<Item = BaggageItem>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
 }
 
 /// Turns an OpenTracing context into the core's.
@@ -74,7 +113,7 @@ pub(crate) fn ids_from_core(context: &otel_core::SpanContext) -> SpanContext {
 
 /// Adds what the core knows of a context beside ids and flags.
 pub(crate) fn with_extension(context: SpanContext, extension: Extension) -> SpanContext {
-    if extension.trace_state.is_empty() && extension.debug_id.is_none() {
+    if extension.is_empty() {
         return context;
     }
     context.with_extension(Arc::new(extension))

@@ -37,7 +37,7 @@ mod propagation;
 mod convert;
 
 pub use convert::Semantics;
-pub use propagation::Formats;
+pub use propagation::{CustomFormat, Formats};
 pub use tracer::TracerShim;
 
 /// The programs of the README, compiled and run with the documentation's other examples.

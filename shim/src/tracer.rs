@@ -18,8 +18,8 @@ use otel_core::{
 };
 
 use crate::convert::{
-    Extension, Semantics, SpecialTag, Tag, asks_sampler, core_ids, ids_from_core, to_core,
-    with_extension,
+    BaggageMetadata, Extension, Semantics, SpecialTag, Tag, asks_sampler, core_ids, ids_from_core,
+    to_core, with_extension,
 };
 use crate::propagation::Formats;
 use crate::span::SpanShim;
@@ -121,8 +121,11 @@ impl TracerShim {
         let mut context = ids_from_core(&decision.context);
         request.inherit_baggage(&mut context);
         // A child of a trace has its state; a debug id belongs to the root alone.
-        let trace_state = decision.context.trace_state().clone();
-        let extension = Extension { trace_state, debug_id: None };
+        let extension = Extension {
+            trace_state: decision.context.trace_state().clone(),
+            debug_id: None,
+            baggage_metadata: inherited_metadata(request, &context),
+        };
         let mut context = if context.extension::<Extension>().is_some() {
             context.with_extension(Arc::new(extension))
         } else {
@@ -171,7 +174,8 @@ impl TracerShim {
             return request.span(context, span);
         }
         let trace_state = decision.context.trace_state().clone();
-        request.span(with_extension(context, Extension { trace_state, debug_id: None }), span)
+        let extension = Extension { trace_state, ..Extension::default() };
+        request.span(with_extension(context, extension), span)
     }
 
     #[inline]
@@ -251,6 +255,10 @@ impl TracerBackend for TracerShim {
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
         flushed(self.provider.close(timeout))
     }
+
+    fn is_closed(&self) -> bool {
+        self.provider.is_closed()
+    }
 }
 
 impl fmt::Debug for TracerShim {
@@ -275,6 +283,22 @@ fn usable_parent<'a>(request: &StartRequest<'a>) -> Option<&'a SpanContext> {
             request.references().filter(child_of).map(|reference| &reference.context).find(usable)
         })
         .or_else(|| request.references().map(|reference| &reference.context).find(usable))
+}
+
+/// Collects what carriers said about the baggage that the parent and the references hand down.
+fn inherited_metadata(request: &StartRequest<'_>, context: &SpanContext) -> BaggageMetadata {
+    let mut metadata = BaggageMetadata::default();
+    if context.has_baggage() {
+        let references = request.references().map(|reference| &reference.context);
+        for extension in request.parent().into_iter().chain(references).filter_map(extension_of) {
+            metadata.extend(&extension.baggage_metadata, context);
+        }
+    }
+    metadata
+}
+
+fn extension_of(context: &SpanContext) -> Option<&Extension> {
+    context.extension()
 }
 
 /// Tells whether the parent's id says all there is to say about references.

@@ -38,6 +38,7 @@ pub struct Config {
     pub(super) max_packet_bytes: Option<usize>,
     pub(super) trace_id_bits: u32,
     pub(super) is_disabled: bool,
+    pub(super) formats: Formats,
     /// What was wrong with a setting when it was read, until a setter gives it another value.
     pub(super) problems: BTreeMap<Setting, ConfigProblem>,
 }
@@ -85,6 +86,7 @@ impl Config {
             max_packet_bytes: None,
             trace_id_bits: 128,
             is_disabled: false,
+            formats: Formats::jaeger(),
             problems: BTreeMap::new(),
         }
     }
@@ -183,6 +185,14 @@ impl Config {
         self
     }
 
+    /// Sets which headers and other carriers hold contexts, and how.
+    ///
+    /// Default: [`Formats::jaeger`].
+    pub fn formats(mut self, formats: Formats) -> Self {
+        self.formats = formats;
+        self
+    }
+
     /// Makes a tracer that does nothing, for a program that is to run without tracing.
     ///
     /// Default: false. Environment: `JAEGER_DISABLED`.
@@ -243,7 +253,7 @@ impl Config {
             .limits(SpanLimits::UNLIMITED)
             .processor(processor.build())
             .build();
-        let formats = Formats::jaeger();
+        let formats = self.formats;
         let mut shim =
             TracerShim::new(provider.clone()).semantics(Semantics::Jaeger).formats(formats.clone());
         if self.log_spans {
