@@ -6,10 +6,12 @@ use std::pin::pin;
 use std::thread;
 
 use crate::failure::Failure;
+use crate::global::global_tracer;
 use crate::scope::{Activation, Scopes};
 use crate::shared_span::SharedSpan;
 #[cfg(feature = "tower")]
-use crate::{span::Span, tracer::Tracer};
+use crate::span::Span;
+use crate::tracer::Tracer;
 
 /// Runs a future in a span; there for every future.
 ///
@@ -42,17 +44,24 @@ pub trait InSpan: Future + Sized {
     ) -> impl Future<Output = Result<T, E>>
     where
         Self: Future<Output = Result<T, E>>;
+
+    /// Makes `span` active during every poll and leaves its end to others: [`InSpan::in_span`] of a shared span, by another name.
+    fn with_active(self, span: SharedSpan) -> impl Future<Output = Self::Output> {
+        self.in_span(span)
+    }
+
+    /// Keeps the span that is active now, by the global tracer, active during every poll: for a future that is handed to
+    /// another task, which inherits nothing by itself. Where none is active, none is in the future.
+    ///
+    /// With a tracer at hand: [`Tracer::in_current_span`].
+    fn in_current_span(self) -> impl Future<Output = Self::Output> {
+        global_tracer().in_current_span(self)
+    }
 }
 
 impl<F: Future> InSpan for F {
     fn in_span(self, span: impl Into<Activation>) -> impl Future<Output = Self::Output> {
-        let attached = Attached::from(span.into());
-        async move {
-            // Moved in as a whole, so that it finishes its span also if the future is dropped
-            // before its first poll.
-            let attached = attached;
-            attached.run(self).await
-        }
+        Attached::from(span.into()).around(self)
     }
 
     fn try_in_span<T, E: Display>(
@@ -71,9 +80,37 @@ impl<F: Future> InSpan for F {
     }
 }
 
-/// A span that belongs to a future.
+impl Tracer {
+    /// Keeps the span that is active now active during every poll of a future that is handed to another task, which
+    /// inherits nothing by itself. Where none is active, none is in the future.
+    ///
+    /// ```
+    /// # use opentracing_api::Tracer;
+    /// # let tracer = Tracer::noop();
+    /// # fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
+    /// let scope = tracer.start_active_span("request");
+    /// let in_task = tracer.clone();
+    /// spawn(tracer.in_current_span(async move {
+    ///     in_task.start_span("child of request").finish();
+    /// }));
+    /// ```
+    pub fn in_current_span<F: Future>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        let scopes = self.scopes();
+        let span = scopes.active();
+        let is_active = span.is_some();
+        let span = span.unwrap_or_else(SharedSpan::of_noop);
+        Attached { span, is_active, finishes_span: false, scopes }.around(future)
+    }
+}
+
+/// A span that belongs to a future or a stream.
 pub(crate) struct Attached {
     pub(crate) span: SharedSpan,
+    /// Whether it is the active one meanwhile; else none is.
+    is_active: bool,
     finishes_span: bool,
     scopes: Scopes,
 }
@@ -83,12 +120,21 @@ impl Attached {
     #[cfg(feature = "tower")]
     pub(crate) fn of_tracer(tracer: &Tracer, span: Span) -> Self {
         // A span finds its tracer under a lock that all threads share; whoever started it knows.
-        Self { span: span.into_shared(), finishes_span: true, scopes: tracer.scopes() }
+        let (span, scopes) = (span.into_shared(), tracer.scopes());
+        Self { span, is_active: true, finishes_span: true, scopes }
     }
 
     /// Makes the span active until the end of what is returned.
     pub(crate) fn enter(&self) -> Entered<'_> {
-        Entered::new(self)
+        Entered {
+            scopes: &self.scopes,
+            number: self.scopes.enter(self.is_active.then_some(&self.span)),
+        }
+    }
+
+    /// Holds the span as a whole, so that it finishes also if the future is dropped before its first poll.
+    async fn around<F: Future>(self, future: F) -> F::Output {
+        self.run(future).await
     }
 
     async fn run<F: Future>(&self, future: F) -> F::Output {
@@ -105,7 +151,7 @@ impl From<Activation> for Attached {
     fn from(activation: Activation) -> Self {
         let Activation { span, finishes_span } = activation;
         let scopes = span.tracer().scopes();
-        Self { span, finishes_span, scopes }
+        Self { span, is_active: true, finishes_span, scopes }
     }
 }
 
@@ -124,12 +170,6 @@ impl Drop for Attached {
 pub(crate) struct Entered<'a> {
     scopes: &'a Scopes,
     number: u64,
-}
-
-impl<'a> Entered<'a> {
-    fn new(attached: &'a Attached) -> Self {
-        Self { scopes: &attached.scopes, number: attached.scopes.enter(Some(&attached.span)) }
-    }
 }
 
 impl Drop for Entered<'_> {

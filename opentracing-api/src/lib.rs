@@ -22,7 +22,8 @@
 //! | --- | --- |
 //! | time a piece of work | [`Tracer::start_span`], [`Tracer::start_span_with`] with [`child_of`], [`follows_from`] |
 //! | say more about it | [`Span::set_tag`], [`Span::log_kv`] with [`fields!`], [`Span::log_error`]; names in [`tags`], [`log`] |
-//! | make it the parent of what is called | [`Tracer::in_span`], [`Tracer::try_in_span`], [`Tracer::activate`], [`InSpan`] for futures |
+//! | make it the parent of what is called | [`Tracer::in_span`], [`Tracer::try_in_span`], [`Tracer::activate`] |
+//! | take it along to futures, threads, callbacks | [`InSpan`], [`Tracer::in_current_span`], [`Span::wrap`], [`SharedSpan::wrap_callback`] |
 //! | use it from several threads | [`Span::into_shared`] |
 //! | cross a process border | [`Tracer::inject`], [`Tracer::extract`] |
 //! | choose a tracer for the process | [`set_global_tracer`] |
@@ -60,6 +61,9 @@ mod value;
 
 mod future;
 mod scope;
+#[cfg(feature = "stream")]
+mod stream;
+mod wrap;
 
 mod propagation;
 
@@ -91,5 +95,7 @@ pub use shared_span::SharedSpan;
 pub use span::Span;
 pub use span_context::SpanContext;
 pub use start_span::{StartSpanOptions, child_of, follows_from};
+#[cfg(feature = "stream")]
+pub use stream::{StreamInSpan, TracedStream};
 pub use tracer::Tracer;
 pub use value::{OwnedValue, Value};

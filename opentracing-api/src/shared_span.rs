@@ -202,7 +202,7 @@ impl SharedSpan {
     }
 
     pub(crate) fn log_failure(&self, failure: impl FnOnce() -> Failure) {
-        self.record("log_error", failure, |span, failure| span.log_failure(&failure));
+        self.record("log_error", failure, |span, failure| span.log_failure(failure));
     }
 
     #[cold]

@@ -120,7 +120,7 @@ impl Span {
     /// A boxed error is given as `&*error`.
     pub fn log_error(&mut self, error: &(impl Error + ?Sized)) -> &mut Self {
         if self.is_recording() {
-            self.log_failure(&Failure::of_error(error));
+            self.log_failure(Failure::of_error(error));
         }
         self
     }
@@ -174,13 +174,8 @@ impl Span {
         self.tracer == TracerNumber::NOOP
     }
 
-    pub(crate) fn log_failure(&mut self, failure: &Failure) {
-        self.set_tag(tags::ERROR, true).log_kv([
-            (log::EVENT, Value::from("error")),
-            (log::MESSAGE, Value::from(&failure.message)),
-            (log::ERROR_KIND, Value::from(failure.kind)),
-            (log::STACK, Value::from(failure.stack.as_ref())),
-        ]);
+    pub(crate) fn log_failure(&mut self, failure: Failure) {
+        self.set_tag(tags::ERROR, true).log_kv(failure.fields());
     }
 
     #[cold]

@@ -136,3 +136,48 @@ fn a_future_in_a_span_moves_between_threads() {
     thread::spawn(move || assert!(poll(work.as_mut()).is_ready())).join().unwrap();
     assert_eq!(mock.finished_names(), ["s", "outer"]);
 }
+
+#[test]
+fn a_future_takes_the_active_span_along_to_another_task() {
+    let (recorder, tracer) = recording();
+    let in_task = tracer.clone();
+    let scope = tracer.start_active_span("request");
+    let mut task = Box::pin(tracer.in_current_span(async move {
+        yield_now().await;
+        in_task.start_span("child").finish();
+        in_task.active_span()
+    }));
+    assert!(poll(task.as_mut()).is_pending());
+    let request = scope.span().clone();
+    scope.close();
+    let active = thread::spawn(move || poll(task.as_mut())).join().unwrap();
+    assert_eq!(active, Poll::Ready(Some(request)));
+    assert_eq!(recorder.span("child").parent_id, Some(1));
+    assert_eq!(recorder.finished_names(), ["request", "child"], "it finishes with its scope");
+}
+
+#[test]
+fn where_no_span_was_active_none_is_in_the_future_wherever_it_runs() {
+    let (_, tracer) = recording();
+    let in_task = tracer.clone();
+    let mut task = Box::pin(tracer.in_current_span(async move { in_task.active_span() }));
+    let _scope = tracer.start_active_span("of another task");
+    assert_eq!(poll(task.as_mut()), Poll::Ready(None));
+    assert!(tracer.active_span().is_some());
+}
+
+#[test]
+fn the_global_tracer_says_which_span_is_active_where_no_tracer_is_named() {
+    let _alone = crate::global::tests::alone_with_the_global_tracer();
+    let (_, tracer) = recording();
+    crate::set_global_tracer(tracer.clone());
+    let scope = tracer.start_active_span("request");
+    let in_task = tracer.clone();
+    let mut task = Box::pin(async move { in_task.active_span() }.in_current_span());
+    let request = scope.span().clone();
+    scope.close();
+    assert_eq!(poll(task.as_mut()), Poll::Ready(Some(request.clone())));
+    let mut task = Box::pin(async move { tracer.active_span() }.with_active(request.clone()));
+    assert_eq!(poll(task.as_mut()), Poll::Ready(Some(request)));
+    crate::set_global_tracer(Tracer::noop());
+}

@@ -1,0 +1,135 @@
+//! Streams in spans: a span is active whenever its stream is asked for the next item, on whichever task.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use crate::future::Attached;
+use crate::scope::Activation;
+
+/// Runs a stream in a span; there for every stream.
+///
+/// A [`Span`](crate::Span) given by value finishes when the stream is dropped or has ended; a
+/// [`SharedSpan`](crate::SharedSpan) is only active meanwhile.
+pub trait StreamInSpan: Stream + Sized {
+    /// Makes `span` active during every poll.
+    fn in_span(self, span: impl Into<Activation>) -> TracedStream<Self> {
+        TracedStream { stream: Box::pin(self), attached: Some(Attached::from(span.into())) }
+    }
+}
+
+impl<S: Stream> StreamInSpan for S {}
+
+/// A stream in a span: see [`StreamInSpan::in_span`]. It takes one allocation.
+#[must_use = "streams do nothing unless they are polled"]
+pub struct TracedStream<S> {
+    // In a box, since a place in this struct would need unsafe code to be pinned.
+    stream: Pin<Box<S>>,
+    /// `None` once the stream has ended.
+    attached: Option<Attached>,
+}
+
+impl<S: Stream> Stream for TracedStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let Self { stream, attached } = &mut *self;
+        let entered = attached.as_ref().map(Attached::enter);
+        let polled = stream.as_mut().poll_next(context);
+        drop(entered);
+        if matches!(polled, Poll::Ready(None)) {
+            *attached = None;
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for TracedStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TracedStream").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::task::Waker;
+
+    use super::*;
+    use crate::Tracer;
+    use crate::recorder::Recorder;
+
+    /// Counts down, and does something at each item.
+    struct CountDown<F>(u32, F);
+
+    impl<F: FnMut() + Unpin> Stream for CountDown<F> {
+        type Item = u32;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<u32>> {
+            (self.1)();
+            let left = self.0.checked_sub(1);
+            self.0 = left.unwrap_or(0);
+            Poll::Ready(left)
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (self.0 as usize, Some(self.0 as usize))
+        }
+    }
+
+    fn next<S: Stream>(stream: &mut TracedStream<S>) -> Poll<Option<S::Item>> {
+        Pin::new(stream).poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn recording() -> (Recorder, Tracer) {
+        let recorder = Recorder::default();
+        (recorder.clone(), Tracer::new(recorder))
+    }
+
+    #[test]
+    fn a_span_is_active_at_each_item_and_finishes_when_the_stream_has_ended() {
+        let (recorder, tracer) = recording();
+        let items = CountDown(2, || tracer.start_span("item").finish());
+        let mut items = items.in_span(tracer.start_span("stream"));
+        assert_eq!(items.size_hint(), (2, Some(2)));
+        for expected in [Some(1), Some(0)] {
+            assert_eq!(next(&mut items), Poll::Ready(expected));
+            assert_eq!(tracer.active_span(), None);
+        }
+        assert_eq!(recorder.finished_names(), ["item", "item"]);
+        assert_eq!(next(&mut items), Poll::Ready(None));
+        assert_eq!(recorder.finished_names(), ["item", "item", "item", "stream"]);
+        assert!(recorder.finished()[..3].iter().all(|item| item.parent_id == Some(1)));
+        assert_eq!(next(&mut items), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_dropped_stream_finishes_its_span_and_a_shared_span_is_only_lent() {
+        let (recorder, tracer) = recording();
+        drop(CountDown(1, || ()).in_span(tracer.start_span("dropped")));
+        assert_eq!(recorder.finished_names(), ["dropped"]);
+        let shared = tracer.start_span("shared").into_shared();
+        let mut items = CountDown(0, || ()).in_span(&shared);
+        assert_eq!(next(&mut items), Poll::Ready(None));
+        assert!(shared.is_recording());
+    }
+
+    #[test]
+    fn a_panic_at_an_item_detaches_and_marks_the_span() {
+        let (recorder, tracer) = recording();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut items =
+                CountDown(1, || resume_unwind(Box::new(()))).in_span(tracer.start_span("s"));
+            let _ = next(&mut items);
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(tracer.active_span(), None);
+        assert_eq!(recorder.span("s").log_lines(), ["event=error message=panic"]);
+    }
+}
