@@ -97,6 +97,7 @@
 //! assert_eq!(finished[1].logs[0][0].1, "paid");
 //! ```
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::iter;
@@ -134,6 +135,12 @@ pub trait TracerBackend: Send + Sync + 'static {
     /// # Errors
     /// As [`Tracer::extract`](crate::Tracer::extract).
     fn extract(&self, from: Extract<'_>) -> Result<Option<SpanContext>, ExtractError>;
+
+    /// Learns which tracer this implementation is behind: once, before anything else. Default: nothing. For one that makes
+    /// spans beside those that are started, see [`TracerId::adopt`].
+    fn registered(&self, tracer: TracerId) {
+        let _ = tracer;
+    }
 
     /// Returns what keeps track of the active span. Default: [`ThreadLocalScopes`]. Which kind it
     /// is is asked once.
@@ -183,6 +190,10 @@ impl<T: TracerBackend + ?Sized> TracerBackend for Arc<T> {
 
     fn extract(&self, from: Extract<'_>) -> Result<Option<SpanContext>, ExtractError> {
         (**self).extract(from)
+    }
+
+    fn registered(&self, tracer: TracerId) {
+        (**self).registered(tracer);
     }
 
     fn scope_manager(&self) -> &dyn ScopeManager {
@@ -253,6 +264,28 @@ pub trait SpanBackend: Send + Sync + 'static {
     ///
     /// The context is what the backend made it at the start and in its setters, with the baggage it was told of.
     fn finish(self: Box<Self>, time: Option<SystemTime>);
+
+    /// Returns itself, if it wants to be found by [`recorder_mut`]. Default: `None`.
+    fn as_any_mut(&mut self) -> Option<&mut dyn Any> {
+        None
+    }
+}
+
+/// Returns what a span writes to, if that is a `B`, which says so by [`SpanBackend::as_any_mut`], and the span records.
+pub fn recorder_mut<B: SpanBackend>(span: &mut Span) -> Option<&mut B> {
+    span.backend.as_mut()?.as_any_mut()?.downcast_mut()
+}
+
+/// Names a tracer for the lifetime of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TracerId(pub(crate) TracerNumber);
+
+impl TracerId {
+    /// Makes a span of this tracer from what an implementation has already: one that was started by other means. With
+    /// `None` it is not recorded.
+    pub fn adopt(self, context: SpanContext, recorder: Option<Box<dyn SpanBackend>>) -> Span {
+        Span { context, backend: recorder, tracer: self.0 }
+    }
 }
 
 /// What a span is to be started with, the parent resolved.

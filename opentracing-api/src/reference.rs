@@ -106,4 +106,17 @@ mod tests {
         assert_eq!(context_of(Arc::new(context) as Arc<dyn HasContext>), expected);
         assert_eq!(context_of(None::<SpanContext>), None);
     }
+
+    #[test]
+    fn there_are_two_types_of_references_and_no_third() {
+        // A third type would not compile.
+        let name = |reference_type| match reference_type {
+            ReferenceType::ChildOf => "child_of",
+            ReferenceType::FollowsFrom => "follows_from",
+        };
+        let context = SpanContext::new(1, 2, 1);
+        let options = crate::follows_from(&context).child_of(&context);
+        let names: Vec<_> = options.references().map(|to| name(to.reference_type)).collect();
+        assert_eq!(names, ["follows_from", "child_of"]);
+    }
 }

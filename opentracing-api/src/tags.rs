@@ -51,3 +51,45 @@ pub const SPAN_KIND_SERVER: &str = "server";
 pub const SPAN_KIND_PRODUCER: &str = "producer";
 /// [`SPAN_KIND`] of the side that receives a message.
 pub const SPAN_KIND_CONSUMER: &str = "consumer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log;
+
+    #[test]
+    fn standard_names_are_those_of_the_conventions() {
+        for (name, expected) in [
+            (COMPONENT, "component"),
+            (DB_INSTANCE, "db.instance"),
+            (DB_STATEMENT, "db.statement"),
+            (DB_TYPE, "db.type"),
+            (DB_USER, "db.user"),
+            (ERROR, "error"),
+            (HTTP_METHOD, "http.method"),
+            (HTTP_STATUS_CODE, "http.status_code"),
+            (HTTP_URL, "http.url"),
+            (MESSAGE_BUS_DESTINATION, "message_bus.destination"),
+            (PEER_ADDRESS, "peer.address"),
+            (PEER_HOSTNAME, "peer.hostname"),
+            (PEER_IPV4, "peer.ipv4"),
+            (PEER_IPV6, "peer.ipv6"),
+            (PEER_PORT, "peer.port"),
+            (PEER_SERVICE, "peer.service"),
+            (SAMPLING_PRIORITY, "sampling.priority"),
+            (SERVICE, "service"),
+            (SPAN_KIND, "span.kind"),
+            (SPAN_KIND_CLIENT, "client"),
+            (SPAN_KIND_SERVER, "server"),
+            (SPAN_KIND_PRODUCER, "producer"),
+            (SPAN_KIND_CONSUMER, "consumer"),
+            (log::EVENT, "event"),
+            (log::MESSAGE, "message"),
+            (log::STACK, "stack"),
+            (log::ERROR_KIND, "error.kind"),
+            (log::ERROR_OBJECT, "error.object"),
+        ] {
+            assert_eq!(name, expected);
+        }
+    }
+}

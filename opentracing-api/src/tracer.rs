@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::backend::{StartRequest, TracerBackend};
+use crate::backend::{StartRequest, TracerBackend, TracerId};
 use crate::error::{ExtractError, FlushError, InjectError};
 use crate::failure::Failure;
 use crate::global;
@@ -325,6 +325,7 @@ impl TracerInner {
         if number != TracerNumber::LAST {
             tracers().insert(number.0, Arc::downgrade(&inner));
         }
+        inner.backend.registered(TracerId(number));
         inner
     }
 

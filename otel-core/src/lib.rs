@@ -92,8 +92,8 @@ pub use processor::{
 pub use provider::{TracerProvider, TracerProviderBuilder};
 pub use resource::Resource;
 pub use span::{
-    CurrentSpan, Link, RecordingSpan, SharedSpan, Span, SpanBuilder, SpanKind, SpanLimits,
-    StatusCode,
+    CurrentSpan, ForeignSpan, Link, RecordingSpan, SharedSpan, Span, SpanBuilder, SpanKind,
+    SpanLimits, StatusCode, WeakSpan,
 };
 pub use span_context::{SpanContext, TraceFlags};
 pub use trace_state::TraceState;

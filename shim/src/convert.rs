@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use opentracing_api::{SpanContext, Value, log, tags};
 use otel_core::{
     AttributeSource, BaggageItem, RecordingSpan, SpanId, SpanKind, StatusCode, TraceFlags, TraceId,
-    TraceState,
+    TraceState, WeakSpan,
 };
 
 /// Which rules translate tags and logs.
@@ -29,11 +29,16 @@ pub(crate) struct Extension {
     /// Somebody asked for the next trace, and gave it this name.
     pub(crate) debug_id: Option<String>,
     pub(crate) baggage_metadata: BaggageMetadata,
+    /// The core's span, where the context is that of one which the core started.
+    pub(crate) core_span: Option<WeakSpan>,
 }
 
 impl Extension {
     fn is_empty(&self) -> bool {
-        self.trace_state.is_empty() && self.debug_id.is_none() && self.baggage_metadata.is_empty()
+        self.trace_state.is_empty()
+            && self.debug_id.is_none()
+            && self.baggage_metadata.is_empty()
+            && self.core_span.is_none()
     }
 }
 

@@ -21,6 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Who knows another tracing library finds its calls in [`coming_from`].
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -33,8 +35,11 @@
 pub mod jaeger;
 mod tracer;
 mod span;
+mod scope;
 mod propagation;
 mod convert;
+#[cfg(feature = "jaeger")]
+pub mod coming_from;
 
 pub use convert::Semantics;
 pub use propagation::{CustomFormat, Formats};

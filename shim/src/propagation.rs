@@ -207,13 +207,18 @@ fn from_extracted(extracted: Extracted) -> Option<SpanContext> {
         trace_state: core.trace_state().clone(),
         debug_id,
         baggage_metadata: metadata_of(&baggage),
+        core_span: None,
     };
-    let context = with_extension(ids_from_core(&core), extension);
-    let context = match baggage.is_empty() {
+    let context = from_core_baggage(with_extension(ids_from_core(&core), extension), &baggage);
+    (!context.is_empty()).then_some(context)
+}
+
+/// Puts the core's baggage into an OpenTracing context.
+pub(crate) fn from_core_baggage(context: SpanContext, baggage: &Baggage) -> SpanContext {
+    match baggage.is_empty() {
         true => context,
         false => context.with_baggage(baggage.iter().map(|item| (&item.name, &item.value))),
-    };
-    (!context.is_empty()).then_some(context)
+    }
 }
 
 /// Turns the baggage of an OpenTracing context into the core's.

@@ -1,5 +1,6 @@
 //! A recording span of the core, behind OpenTracing's face.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -111,6 +112,10 @@ impl SpanBackend for SpanShim {
             log_span(service, &self.recording);
         }
         self.keep();
+    }
+
+    fn as_any_mut(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use opentracing_api::backend::{
-    ScopeManager, SpanBackend, StartRequest, ThreadLocalScopes, TracerBackend,
-};
+use opentracing_api::backend::{ScopeManager, SpanBackend, StartRequest, TracerBackend, TracerId};
 use opentracing_api::{
     Extract, ExtractError, FlushError, Flushed, Inject, InjectError, ReferenceType, Span,
     SpanContext,
@@ -22,6 +20,7 @@ use crate::convert::{
     to_core, with_extension,
 };
 use crate::propagation::Formats;
+use crate::scope::ShimScopes;
 use crate::span::SpanShim;
 
 /// An OpenTracing implementation that records with the core.
@@ -51,6 +50,7 @@ pub struct TracerShim {
     formats: Formats,
     logged_service: Option<Arc<str>>,
     uses_after_finish: Arc<AtomicU64>,
+    scopes: ShimScopes,
 }
 
 impl TracerShim {
@@ -64,6 +64,7 @@ impl TracerShim {
             formats: Formats::default(),
             logged_service: None,
             uses_after_finish: Arc::default(),
+            scopes: ShimScopes::new(),
         }
     }
 
@@ -71,6 +72,7 @@ impl TracerShim {
     #[must_use]
     pub fn semantics(mut self, semantics: Semantics) -> Self {
         self.semantics = semantics;
+        self.scopes.semantics = semantics;
         self
     }
 
@@ -78,6 +80,24 @@ impl TracerShim {
     #[must_use]
     pub fn formats(mut self, formats: Formats) -> Self {
         self.formats = formats;
+        self
+    }
+
+    /// Sets whether the active span and the core's current [`Context`] are one: code that uses the core sees OpenTracing's
+    /// active span and its baggage, writes to it and starts children of it, and so the other way around. Default: false,
+    /// and the active span is the thread's, for all tracers that leave it at that.
+    ///
+    /// Baggage that is set while the span is active shows in the core's context when it is activated again.
+    #[must_use]
+    pub fn shares_context(mut self, shares_context: bool) -> Self {
+        self.scopes.shares_context = shares_context;
+        self
+    }
+
+    /// Sets whether a span that starts without a reference has the active one as parent. Default: true.
+    #[must_use]
+    pub fn implicit_parent(mut self, has_implicit_parent: bool) -> Self {
+        self.scopes.has_implicit_parent = has_implicit_parent;
         self
     }
 
@@ -125,6 +145,7 @@ impl TracerShim {
             trace_state: decision.context.trace_state().clone(),
             debug_id: None,
             baggage_metadata: inherited_metadata(request, &context),
+            core_span: None,
         };
         let mut context = if context.extension::<Extension>().is_some() {
             context.with_extension(Arc::new(extension))
@@ -233,8 +254,13 @@ impl TracerBackend for TracerShim {
         self.formats.extract(from)
     }
 
+    fn registered(&self, tracer: TracerId) {
+        // A clone of a shim that is behind a tracer already makes its spans in the name of that one.
+        let _ = self.scopes.tracer.set(tracer);
+    }
+
     fn scope_manager(&self) -> &dyn ScopeManager {
-        &ThreadLocalScopes
+        self.scopes.manager()
     }
 
     #[cold]

@@ -12,7 +12,11 @@ use integration_tests::Receiver;
 use opentracing_api::tower::TraceLayer;
 use opentracing_api::{Extract, Inject, Span, SpanContext, TextMapReader, TextMapWriter, Tracer};
 use opentracing_api::{child_of, fields};
+use opentracing_shim::TracerShim;
 use opentracing_shim::jaeger::{Config, Sampler};
+use otel_core::exporter::{ExportError, SpanBatch, SpanExporter};
+use otel_core::record::SpanView;
+use otel_core::{BatchProcessor, TracerProvider};
 use tower::{Layer, Service};
 
 /// The system's allocator, with a count of what it is asked for.
@@ -190,6 +194,56 @@ fn crossing_a_process_without_baggage_allocates_nothing() {
     };
     cross();
     assert_eq!(allocations_of(cross).0, 0);
+}
+
+#[test]
+fn the_noop_tracer_allocates_nothing_and_its_spans_are_constants() {
+    static NOOP: Span = Span::noop();
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let tracer = Tracer::noop();
+    let run = || {
+        let mut span = tracer.start_span_with("span", child_of(&NOOP).tag("key", "value"));
+        span.set_tag("n", 7).log_kv(fields! { "event" => "hit" }).set_baggage_item("k", "v");
+        let mut headers = OneHeader::default();
+        tracer.inject(&span, Inject::HttpHeaders(&mut headers)).unwrap();
+        assert_eq!((span.baggage_item("k"), headers.value.as_str()), (None, ""));
+        tracer.activate(span).close();
+        tracer.in_span("closure", |span| span.set_tag("n", 7).is_recording());
+    };
+    assert_eq!(allocations_of(run).0, 0);
+}
+
+#[test]
+fn a_link_to_a_lone_parent_allocates_nothing() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let processor = BatchProcessor::builder(InsistsOnLinks).interval(LONG).build();
+    let provider = TracerProvider::builder().processor(processor).build();
+    let tracer = Tracer::new(TracerShim::new(provider));
+    let run = || {
+        let root = tracer.start_span("root");
+        for _ in 0..100 {
+            tracer.start_span_with("child", child_of(&root)).finish();
+        }
+    };
+    run();
+    tracer.flush(LONG).unwrap();
+    assert_eq!(allocations_of(run).0, 0);
+    assert_eq!(tracer.close(LONG).unwrap().reported_spans, 202);
+}
+
+/// Takes batches of which each child has a link, and keeps nothing.
+#[derive(Debug)]
+struct InsistsOnLinks;
+
+impl SpanExporter for InsistsOnLinks {
+    fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
+        let is_linked =
+            |span: SpanView<'_>| span.links().count() == usize::from(span.name() == "child");
+        match batch.spans().all(is_linked) {
+            true => Ok(()),
+            false => Err(ExportError::failed("a child without its link")),
+        }
+    }
 }
 
 #[test]

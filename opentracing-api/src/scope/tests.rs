@@ -257,3 +257,21 @@ fn an_unknown_scope_number_changes_nothing() {
     assert_eq!(tracer.active_span().as_ref(), Some(scope.span()));
     assert!(format!("{scope:?}").contains("finishes_span: true"));
 }
+
+#[test]
+fn a_scope_stays_on_its_thread() {
+    struct Probe<T>(PhantomData<T>);
+    impl<T: Send> Probe<T> {
+        fn is_send(&self) -> bool {
+            true
+        }
+    }
+    trait Otherwise {
+        fn is_send(&self) -> bool {
+            false
+        }
+    }
+    impl<T> Otherwise for Probe<T> {}
+    assert!(!Probe::<Scope>(PhantomData).is_send());
+    assert!(Probe::<SharedSpan>(PhantomData).is_send());
+}

@@ -8,6 +8,7 @@ use crate::attribute::{AttributeSource, Value};
 use crate::span_context::SpanContext;
 
 mod builder;
+mod foreign;
 mod kind;
 mod limits;
 mod link;
@@ -16,12 +17,13 @@ mod shared;
 mod status;
 
 pub use builder::SpanBuilder;
+pub use foreign::ForeignSpan;
 pub use kind::SpanKind;
 pub use limits::SpanLimits;
 pub use link::Link;
 pub use recording::RecordingSpan;
 pub(crate) use recording::take as take_recording;
-pub use shared::{CurrentSpan, SharedSpan};
+pub use shared::{CurrentSpan, SharedSpan, WeakSpan};
 pub use status::StatusCode;
 
 /// A span: made by a [`Tracer`](crate::Tracer), written to by its owner, ended once.
@@ -133,6 +135,11 @@ impl Span {
             recording.record_error(error);
         }
         self
+    }
+
+    /// Returns what the span writes to, if it records: for a translator from another API.
+    pub fn recording_mut(&mut self) -> Option<&mut RecordingSpan> {
+        self.recording.as_deref_mut()
     }
 
     /// Ends the span now.

@@ -1,11 +1,13 @@
 //! A span that several places write to.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::SystemTime;
 
+use super::foreign::{self, ForeignSpan};
 use super::{Link, Span, StatusCode};
 use crate::attribute::{AttributeSource, Value};
 use crate::context::ContextGuard;
@@ -21,25 +23,74 @@ pub struct SharedSpan {
 
 struct Inner {
     context: SpanContext,
+    is_recorded: bool,
     /// Empty once the span has ended.
     span: Mutex<Option<Span>>,
+    /// Where the span is, if not here.
+    foreign: Option<Box<dyn ForeignSpan>>,
+    companion: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl SharedSpan {
     /// Shares a span.
     pub fn new(span: Span) -> Self {
         let context = span.context().clone();
-        Self { inner: Arc::new(Inner { context, span: Mutex::new(Some(span)) }) }
+        Self::of(Inner {
+            context,
+            is_recorded: span.is_recording(),
+            span: Mutex::new(Some(span)),
+            foreign: None,
+            companion: OnceLock::new(),
+        })
+    }
+
+    /// Makes a handle on a span that lives in another API: for a translator from that one. The handles that are made of it
+    /// write to the span, and do not end it when the last of them is dropped.
+    pub fn foreign(span: impl ForeignSpan) -> Self {
+        Self::of(Inner {
+            context: SpanContext::invalid(),
+            is_recorded: false,
+            span: Mutex::new(None),
+            foreign: Some(Box::new(span)),
+            companion: OnceLock::new(),
+        })
+    }
+
+    fn of(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
     /// Returns what names the span to others; valid after the end as well.
     pub fn context(&self) -> SpanContext {
-        self.inner.context.clone()
+        match &self.inner.foreign {
+            None => self.inner.context.clone(),
+            Some(foreign) => foreign.context(),
+        }
     }
 
     /// Tells whether setters have an effect.
     pub fn is_recording(&self) -> bool {
-        self.inner.span.lock().as_ref().is_some_and(Span::is_recording)
+        match &self.inner.foreign {
+            None => self.inner.span.lock().as_ref().is_some_and(Span::is_recording),
+            Some(foreign) => foreign.is_recording(),
+        }
+    }
+
+    /// Tells whether the span is one that is recorded, ended or not, without waiting for who works on it.
+    pub fn is_recorded(&self) -> bool {
+        self.inner.is_recorded
+            || self.inner.foreign.as_ref().is_some_and(|span| span.is_recording())
+    }
+
+    /// Returns what a translator keeps with the span, made at the first call and dropped with the last handle; `None` if
+    /// another translator keeps something of another type.
+    pub fn companion<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.inner.companion.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+
+    /// Returns a handle that does not keep the span from ending with the last of the others.
+    pub fn downgrade(&self) -> WeakSpan {
+        WeakSpan { inner: Arc::downgrade(&self.inner) }
     }
 
     /// Sets an attribute; a key that is there gets the new value.
@@ -86,6 +137,9 @@ impl SharedSpan {
 
     /// Ends the span now; a second call does nothing.
     pub fn end(&self) {
+        if let Some(foreign) = &self.inner.foreign {
+            return foreign.end(None);
+        }
         // The span's end runs processors: not under the lock.
         let span = self.inner.span.lock().take();
         drop(span);
@@ -93,6 +147,9 @@ impl SharedSpan {
 
     /// Ends the span at a given time; a second call does nothing.
     pub fn end_at(&self, time: SystemTime) {
+        if let Some(foreign) = &self.inner.foreign {
+            return foreign.end(Some(time));
+        }
         let span = self.inner.span.lock().take();
         if let Some(span) = span {
             span.end_at(time);
@@ -101,7 +158,14 @@ impl SharedSpan {
 
     /// Calls `use_it` with the span, under its lock: it must not write to the same span by another handle.
     pub fn with(&self, use_it: impl FnOnce(&mut Span)) -> &Self {
-        if let Some(span) = self.inner.span.lock().as_mut() {
+        if let Some(foreign) = &self.inner.foreign {
+            let mut use_it = Some(use_it);
+            foreign.with_recording(&mut |recording| {
+                if let Some(use_it) = use_it.take() {
+                    foreign::lend(recording, foreign.context(), use_it);
+                }
+            });
+        } else if let Some(span) = self.inner.span.lock().as_mut() {
             use_it(span);
         }
         self
@@ -117,7 +181,26 @@ impl PartialEq for SharedSpan {
 
 impl fmt::Debug for SharedSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedSpan").field("context", &self.inner.context).finish_non_exhaustive()
+        f.debug_struct("SharedSpan").field("context", &self.context()).finish_non_exhaustive()
+    }
+}
+
+/// A handle on a span that may be gone: see [`SharedSpan::downgrade`].
+#[derive(Clone, Debug, Default)]
+pub struct WeakSpan {
+    inner: Weak<Inner>,
+}
+
+impl WeakSpan {
+    /// Returns a full handle, unless the last one was dropped.
+    pub fn upgrade(&self) -> Option<SharedSpan> {
+        self.inner.upgrade().map(|inner| SharedSpan { inner })
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("context", &self.context).finish_non_exhaustive()
     }
 }
 

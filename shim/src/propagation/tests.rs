@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use opentracing_api::{HasContext, Tracer, child_of};
-use otel_core::TracerProvider;
 use otel_core::propagation::BaggagePropagator;
+use otel_core::{Context, TracerProvider};
 
 use super::*;
 use crate::tracer::TracerShim;
@@ -203,4 +203,18 @@ fn after_a_close_a_root_writes_nothing_and_a_child_hands_on_what_it_was_given() 
     let onward = injected(&tracer, &served);
     assert_eq!(onward["uber-trace-id"], "0000000000000001:0000000000000002:0:1");
     assert_eq!(onward["uberctx-user"], "ann");
+}
+
+#[test]
+fn what_is_current_is_neither_written_nor_read() {
+    let shim = TracerShim::new(TracerProvider::builder().build()).shares_context(true);
+    let tracer = Tracer::new(shim);
+    let current = Context::new().with_baggage(Baggage::new().with("tenant", "7"));
+    let _guard = current.attach();
+    let _scope = tracer.start_active_span("active");
+    let headers = injected(&tracer, &SpanContext::new(1, 2, 1));
+    assert_eq!(headers.keys().collect::<Vec<_>>(), ["uber-trace-id"]);
+    assert_eq!(tracer.extract(Extract::HttpHeaders(&Headers::new())).unwrap(), None);
+    let found = tracer.extract(Extract::HttpHeaders(&headers)).unwrap().unwrap();
+    assert_eq!((found.span_id(), found.has_baggage()), (2, false));
 }

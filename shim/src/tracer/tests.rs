@@ -141,10 +141,15 @@ fn an_active_span_is_a_parent_and_no_link() {
     let spans = spans_of(|tracer| {
         let scope = tracer.start_active_span("outer");
         tracer.start_span("inner").finish();
+        tracer.start_span_with("tagged", StartSpanOptions::new().tag("key", 1)).finish();
+        scope.set_baggage_item("user", "ann");
+        tracer.start_span("with baggage").finish();
         scope.close();
     });
-    assert_eq!(spans[0].parent_span_id, spans[1].span_id);
-    assert!(spans[0].links.is_empty());
+    for span in &spans[..3] {
+        assert_eq!(span.parent_span_id, spans[3].span_id, "{}", span.name);
+        assert!(span.links.is_empty(), "{}", span.name);
+    }
 }
 
 #[test]
@@ -155,11 +160,17 @@ fn an_unusable_parent_gives_way_to_a_usable_one_and_its_baggage_counts() {
         let span = tracer.start_span_with("span", child_of(&only_baggage).follows_from(&usable));
         assert_eq!(span.baggage_item("user"), Some("ann"));
         span.finish();
+        let options = child_of(&usable).follows_from(&only_baggage);
+        let behind = tracer.start_span_with("behind", options);
+        assert_eq!(behind.baggage_item("user"), Some("ann"));
+        behind.finish();
         tracer.start_span_with("root", child_of(&only_baggage)).finish();
     });
-    assert_eq!(spans[0].parent_span_id, spans[2].span_id);
-    assert_eq!(spans[0].links.len(), 1, "what has no ids cannot be linked to");
-    assert!(!spans[1].parent_span_id.is_valid());
+    for span in &spans[..2] {
+        assert_eq!(span.parent_span_id, spans[3].span_id);
+        assert_eq!(span.links.len(), 1, "what has no ids cannot be linked to");
+    }
+    assert!(!spans[2].parent_span_id.is_valid());
 }
 
 #[test]
@@ -267,6 +278,7 @@ fn processors_see_the_parent_and_the_baggage_and_nothing_of_the_current_context(
             let tenant = parent.baggage().get("tenant").unwrap_or("none");
             span.set_attribute("tenant", tenant);
             span.set_attribute("has_parent", parent.span_context().is_some());
+            span.set_attribute("has_value", parent.value::<u8>().is_some());
         }
         fn on_end(&self, _: &otel_core::record::SpanView<'_>) {}
     }
@@ -275,17 +287,20 @@ fn processors_see_the_parent_and_the_baggage_and_nothing_of_the_current_context(
         .processor(SeesParents)
         .processor(SimpleProcessor::new(exporter.clone()))
         .build();
-    let tracer = Tracer::new(TracerShim::new(provider));
-    let _unrelated = Context::new().with_baggage(Baggage::new().with("tenant", "stale")).attach();
-    let mut root = tracer.start_span("root");
+    let tracer = Tracer::new(TracerShim::new(provider).shares_context(true));
+    let unrelated = Context::new().with_baggage(Baggage::new().with("tenant", "stale"));
+    let _unrelated = unrelated.with_value(7_u8).attach();
+    let mut root = tracer.start_span_with("root", StartSpanOptions::new().ignore_active_span());
     root.set_baggage_item("tenant", "7");
     tracer.start_span_with("child", child_of(&root)).finish();
     root.finish();
     let spans = exporter.finished_spans();
-    let seen =
-        |span: &SpanData| ["tenant", "has_parent"].map(|key| span.attribute(key).unwrap().clone());
-    assert_eq!(seen(&spans[0]), [OwnedValue::from("7"), OwnedValue::Bool(true)]);
-    assert_eq!(seen(&spans[1]), [OwnedValue::from("none"), OwnedValue::Bool(false)]);
+    let seen = |span: &SpanData| {
+        ["tenant", "has_parent", "has_value"].map(|key| span.attribute(key).unwrap().clone())
+    };
+    let no = OwnedValue::Bool(false);
+    assert_eq!(seen(&spans[0]), [OwnedValue::from("7"), OwnedValue::Bool(true), no.clone()]);
+    assert_eq!(seen(&spans[1]), [OwnedValue::from("none"), no.clone(), no]);
 }
 
 #[test]
@@ -373,6 +388,179 @@ fn a_forced_trace_is_kept_though_the_sampler_keeps_none() {
     tracer.start_span_with("child", child_of(&root)).finish();
     root.finish();
     assert_eq!(exporter.finished_spans().len(), 2);
+}
+
+#[test]
+fn names_of_conventions_pass_through_as_they_are() {
+    let names = ["http.method", "peer.ipv4", "db.type", "component", "service", "http.url"];
+    let spans = spans_of(|tracer| {
+        let mut span = tracer.start_span_with("span", StartSpanOptions::new().tag(names[0], "GET"));
+        for name in &names[1..] {
+            span.set_tag(name, "value");
+        }
+        span.finish();
+    });
+    assert_eq!((keys(&spans[0]), spans[0].kind), (names.to_vec(), SpanKind::Internal));
+}
+
+#[test]
+fn times_given_from_outside_are_exact_to_the_nanosecond() {
+    let time = |nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+    let spans = spans_of(|tracer| {
+        let options = StartSpanOptions::new().start_time(time(1_700_000_000_123_456_789));
+        let mut span = tracer.start_span_with("span", options);
+        for nanos in [1_700_000_000_200_000_001, 1_700_000_000_200_000_002] {
+            span.log_kv_at(time(nanos), [("n", 1)]);
+        }
+        span.finish_at(time(1_700_000_000_987_654_321));
+    });
+    let span = &spans[0];
+    assert_eq!(span.start_unix_nanos, 1_700_000_000_123_456_789);
+    assert_eq!(span.start_unix_nanos + span.duration_nanos, 1_700_000_000_987_654_321);
+    let times = [span.events[0].unix_nanos, span.events[1].unix_nanos];
+    assert_eq!(times, [1_700_000_000_200_000_001, 1_700_000_000_200_000_002]);
+}
+
+#[test]
+fn a_sampler_sees_the_error_tag_that_a_span_starts_with_and_the_span_has_its_status() {
+    #[derive(Debug)]
+    struct KeepsErrors;
+    impl otel_core::sampler::Sampler for KeepsErrors {
+        fn should_sample(
+            &self,
+            input: &otel_core::sampler::SamplingInput<'_>,
+        ) -> otel_core::sampler::SamplingResult {
+            let mut is_error = false;
+            input.attributes.for_each(&mut |key, value| {
+                is_error |= key == "error" && value == otel_core::Value::Bool(true);
+            });
+            match is_error {
+                true => otel_core::sampler::SamplingResult::record_and_sample(),
+                false => otel_core::sampler::SamplingResult::drop(),
+            }
+        }
+        fn description(&self) -> String {
+            "KeepsErrors".to_owned()
+        }
+    }
+    let exporter = InMemoryExporter::new();
+    let processor = SimpleProcessor::new(exporter.clone());
+    let provider = TracerProvider::builder().sampler(KeepsErrors).processor(processor).build();
+    let tracer = Tracer::new(TracerShim::new(provider));
+    tracer.start_span_with("failed", StartSpanOptions::new().tag("error", true)).finish();
+    tracer.start_span("fine").finish();
+    let spans = exporter.finished_spans();
+    assert_eq!((spans.len(), spans[0].status, keys(&spans[0])), (1, StatusCode::Error, vec![]));
+}
+
+#[test]
+fn an_error_is_one_exception_event_whichever_way_it_is_recorded() {
+    let spans = spans_of(|tracer| {
+        tracer.try_in_span("closure", |_| "x".parse::<u8>()).unwrap_err();
+        let mut span = tracer.start_span("span");
+        span.log_error(&"x".parse::<u8>().unwrap_err());
+        span.finish();
+    });
+    for span in &spans {
+        assert_eq!((span.status, span.events.len()), (StatusCode::Error, 1), "{}", span.name);
+        let event = &span.events[0];
+        let fields: Vec<&str> = event.attributes.iter().map(|field| field.key.as_str()).collect();
+        assert_eq!(event.name, "exception");
+        assert_eq!(fields, ["event", "exception.message", "exception.type"]);
+    }
+}
+
+#[test]
+fn an_error_object_that_is_no_error_stays_a_field_as_text() {
+    struct Code(u16);
+    impl fmt::Display for Code {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "code {}", self.0)
+        }
+    }
+    let spans = spans_of(|tracer| {
+        let (mut span, code) = (tracer.start_span("span"), Code(7));
+        let object = opentracing_api::Value::display(&code);
+        span.log_kv(fields! { "event" => "error", "error.object" => object });
+        span.finish();
+    });
+    let event = &spans[0].events[0];
+    assert_eq!(event.name, "exception");
+    assert_eq!(event.attributes[1].key, "error.object");
+    assert_eq!(event.attributes[1].value, "code 7");
+}
+
+#[test]
+fn a_log_without_fields_and_one_with_a_name_alone_are_events() {
+    let spans = spans_of(|tracer| {
+        let mut span = tracer.start_span("span");
+        span.log_kv([] as [(&str, i64); 0]).log_event("hit").log_kv([("event", None::<&str>)]);
+        span.finish();
+    });
+    let events = &spans[0].events;
+    assert_eq!((events[0].name.as_str(), events[0].attributes.len()), ("log", 0));
+    assert_eq!((events[1].name.as_str(), events[1].attributes.len()), ("hit", 1));
+    assert_eq!(
+        (&*events[1].attributes[0].key, &events[1].attributes[0].value),
+        ("event", &"hit".into())
+    );
+    assert_eq!((events[2].name.as_str(), events[2].attributes.len()), ("log", 0));
+}
+
+#[test]
+fn under_jaegers_rules_a_baggage_item_that_is_set_is_logged() {
+    let (tracer, exporter) = tracer(Semantics::Jaeger);
+    let mut span = tracer.start_span("span");
+    span.set_baggage_item("user", "ann");
+    span.finish();
+    let event = &exporter.finished_spans()[0].events[0];
+    let fields: Vec<_> = event.attributes.iter().map(|field| (&*field.key, &field.value)).collect();
+    let texts = ["baggage", "user", "ann"].map(OwnedValue::from);
+    assert_eq!(event.name, "baggage");
+    assert_eq!(fields, [("event", &texts[0]), ("key", &texts[1]), ("value", &texts[2])]);
+    let spans = spans_of(|tracer| {
+        tracer.start_span("quiet").set_baggage_item("user", "ann");
+    });
+    assert!(spans[0].events.is_empty());
+}
+
+#[test]
+fn a_priority_set_later_changes_what_is_injected_and_what_children_do() {
+    for (semantics, is_kept) in [
+        (Semantics::OpenTelemetry, true),
+        (Semantics::OpenTelemetry, false),
+        (Semantics::Jaeger, true),
+        (Semantics::Jaeger, false),
+    ] {
+        let (tracer, exporter) = tracer(semantics);
+        let mut root = tracer.start_span("root");
+        let early = root.context();
+        root.set_tag("sampling.priority", u16::from(is_kept));
+        let child = tracer.start_span_with("child", child_of(&root));
+        assert_eq!(child.is_recording(), is_kept);
+        for span in [&root, &child] {
+            let mut headers = Vec::new();
+            tracer.inject(span, Inject::TextMap(&mut headers)).unwrap();
+            let expected = if is_kept { ":0:3" } else { ":0:0" };
+            assert!(headers[0].1.ends_with(expected), "{headers:?}");
+        }
+        assert!(early.is_sampled(), "a copy taken before stays as it was");
+        drop((child, root));
+        assert_eq!(exporter.finished_spans().len(), if is_kept { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn under_jaegers_rules_a_false_error_tag_takes_the_status_back() {
+    let (tracer, exporter) = tracer(Semantics::Jaeger);
+    let mut span = tracer.start_span("span");
+    span.set_tag("error", true).set_tag("error", false);
+    span.finish();
+    let spans = exporter.finished_spans();
+    assert_eq!(
+        (spans[0].status, spans[0].attribute("error").unwrap()),
+        (StatusCode::Unset, &false.into())
+    );
 }
 
 #[test]
