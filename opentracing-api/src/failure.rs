@@ -55,16 +55,14 @@ impl SharedSpan {
         error: &(impl Error + ?Sized),
         fields: impl IntoIterator<Item = (&'f str, Value<'f>)>,
     ) -> &Self {
-        if self.is_recording() {
-            // Formatted and collected before the lock is taken: both run code of the caller.
-            let failure = Failure::of_error(error);
+        // Formatted and collected before the lock is taken: both run code of the caller.
+        let prepare = || -> Vec<_> {
             let fields = fields.into_iter().map(|(key, value)| (key, value.formatted()));
-            let fields: Vec<_> = failure.fields().into_iter().chain(fields).collect();
-            self.with(|span| {
-                span.set_tag(tags::ERROR, true).log_kv(fields);
-            });
-        }
-        self
+            Failure::of_error(error).fields().into_iter().chain(fields).collect()
+        };
+        self.record("log_error_with", prepare, |span, fields| {
+            span.set_tag(tags::ERROR, true).log_kv(fields);
+        })
     }
 
     /// As [`Span::log_error_text`].
@@ -131,13 +129,12 @@ const MAX_CAUSES: usize = 32;
 mod tests {
     use std::io;
 
-    use crate::recorder::Recorder;
-    use crate::{Tracer, fields};
+    use crate::fields;
+    use crate::mock::tests::recording;
 
     #[test]
     fn an_error_is_logged_with_fields_of_ones_own_behind_it() {
-        let recorder = Recorder::default();
-        let tracer = Tracer::new(recorder.clone());
+        let (mock, tracer) = recording();
         let error = io::Error::other("inner");
         let own = || fields! { "path" => "/etc", "none" => None::<u8>, "attempt" => 2 };
         let mut span = tracer.start_span("owned");
@@ -146,7 +143,7 @@ mod tests {
         let shared = tracer.start_span("shared").into_shared();
         shared.log_error_with(&error, own()).finish();
         for name in ["owned", "shared"] {
-            let span = recorder.span(name);
+            let span = mock.span(name);
             assert_eq!(*span.tag("error").unwrap(), true);
             let kind = "error.kind=std::io::error::Error";
             let expected = format!("event=error message=inner {kind} path=/etc attempt=2");
@@ -156,15 +153,14 @@ mod tests {
 
     #[test]
     fn an_error_that_is_only_text_is_logged_as_its_message() {
-        let recorder = Recorder::default();
-        let tracer = Tracer::new(recorder.clone());
+        let (mock, tracer) = recording();
         let mut span = tracer.start_span("owned");
         span.log_error_text("declined").log_error_text(&String::from("again"));
         span.finish();
         tracer.start_span("shared").into_shared().log_error_text("declined").finish();
-        assert_eq!(*recorder.span("owned").tag("error").unwrap(), true);
-        let logged = recorder.span("owned").log_lines();
+        assert_eq!(*mock.span("owned").tag("error").unwrap(), true);
+        let logged = mock.span("owned").log_lines();
         assert_eq!(logged, ["event=error message=declined", "event=error message=again"]);
-        assert_eq!(recorder.span("shared").log_lines(), ["event=error message=declined"]);
+        assert_eq!(mock.span("shared").log_lines(), ["event=error message=declined"]);
     }
 }

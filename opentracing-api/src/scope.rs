@@ -142,7 +142,7 @@ pub trait ScopeManager: Send + Sync {
     /// before.
     ///
     /// Calls come in any order. A scope that is not the innermost is marked; it leaves with the one
-    /// above it. `finish` is a span to finish ([`SharedSpan::finish`]) when the scope has left.
+    /// above it. `finish` is a span to finish ([`SharedSpan::finish_with_scope`]) when the scope has left.
     fn exit(&self, scope: u64, finish: Option<SharedSpan>);
 
     /// Tells whether this is [`ThreadLocalScopes`], which is then used without a virtual call.

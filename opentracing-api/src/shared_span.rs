@@ -138,7 +138,7 @@ impl SharedSpan {
         self.record(
             "log_error",
             || Failure::of_error(error),
-            |span, failure| span.log_failure(&failure),
+            |span, failure| span.log_failure(failure),
         )
     }
 
@@ -213,8 +213,9 @@ impl SharedSpan {
         }
     }
 
-    /// Ends the span where a scope or a future ends: that its owner has ended it before is fine.
-    pub(crate) fn finish_with_scope(&self) {
+    /// Ends the span where a scope or a future ends: that its owner has ended it before is fine. For a
+    /// [`ScopeManager`](crate::backend::ScopeManager).
+    pub fn finish_with_scope(&self) {
         let Some(access) = self.access() else { return };
         access.finish(None);
     }
@@ -228,7 +229,7 @@ impl SharedSpan {
 
     /// Prepares without the lock, then changes the span with it; does nothing if the span does not
     /// record.
-    fn record<P>(
+    pub(crate) fn record<P>(
         &self,
         call: &'static str,
         prepare: impl FnOnce() -> P,

@@ -62,8 +62,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::Tracer;
-    use crate::recorder::Recorder;
+    use crate::mock::tests::recording;
 
     /// Counts down, and does something at each item.
     struct CountDown<F>(u32, F);
@@ -87,14 +86,9 @@ mod tests {
         Pin::new(stream).poll_next(&mut Context::from_waker(Waker::noop()))
     }
 
-    fn recording() -> (Recorder, Tracer) {
-        let recorder = Recorder::default();
-        (recorder.clone(), Tracer::new(recorder))
-    }
-
     #[test]
     fn a_span_is_active_at_each_item_and_finishes_when_the_stream_has_ended() {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let items = CountDown(2, || tracer.start_span("item").finish());
         let mut items = items.in_span(tracer.start_span("stream"));
         assert_eq!(items.size_hint(), (2, Some(2)));
@@ -102,18 +96,19 @@ mod tests {
             assert_eq!(next(&mut items), Poll::Ready(expected));
             assert_eq!(tracer.active_span(), None);
         }
-        assert_eq!(recorder.finished_names(), ["item", "item"]);
+        assert_eq!(mock.finished_names(), ["item", "item"]);
         assert_eq!(next(&mut items), Poll::Ready(None));
-        assert_eq!(recorder.finished_names(), ["item", "item", "item", "stream"]);
-        assert!(recorder.finished()[..3].iter().all(|item| item.parent_id == Some(1)));
+        assert_eq!(mock.finished_names(), ["item", "item", "item", "stream"]);
+        let parent = mock.span("stream");
+        assert!(mock.finished_spans()[..3].iter().all(|item| item.is_child_of(&parent)));
         assert_eq!(next(&mut items), Poll::Ready(None));
     }
 
     #[test]
     fn a_dropped_stream_finishes_its_span_and_a_shared_span_is_only_lent() {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         drop(CountDown(1, || ()).in_span(tracer.start_span("dropped")));
-        assert_eq!(recorder.finished_names(), ["dropped"]);
+        assert_eq!(mock.finished_names(), ["dropped"]);
         let shared = tracer.start_span("shared").into_shared();
         let mut items = CountDown(0, || ()).in_span(&shared);
         assert_eq!(next(&mut items), Poll::Ready(None));
@@ -122,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_panic_at_an_item_detaches_and_marks_the_span() {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let mut items =
                 CountDown(1, || resume_unwind(Box::new(()))).in_span(tracer.start_span("s"));
@@ -130,6 +125,6 @@ mod tests {
         }));
         assert!(panicked.is_err());
         assert_eq!(tracer.active_span(), None);
-        assert_eq!(recorder.span("s").log_lines(), ["event=error message=panic"]);
+        assert_eq!(mock.span("s").log_lines(), ["event=error message=panic"]);
     }
 }

@@ -64,17 +64,11 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::thread;
 
-    use crate::Tracer;
-    use crate::recorder::Recorder;
-
-    fn recording() -> (Recorder, Tracer) {
-        let recorder = Recorder::default();
-        (recorder.clone(), Tracer::new(recorder))
-    }
+    use crate::mock::tests::recording;
 
     #[test]
     fn a_wrapped_closure_runs_in_its_span_on_another_thread_and_finishes_it() {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let in_thread = tracer.clone();
         let work = tracer.start_span("work").wrap(move || {
             let kept = in_thread.active_span();
@@ -84,25 +78,25 @@ mod tests {
         assert_eq!(tracer.active_span(), None);
         let kept = thread::spawn(work).join().unwrap().unwrap();
         assert!(!kept.is_recording(), "finished though somebody holds it");
-        assert_eq!(recorder.finished_names(), ["child", "work"]);
-        assert_eq!(recorder.span("child").parent_id, Some(1));
+        assert_eq!(mock.finished_names(), ["child", "work"]);
+        mock.assert_child_of("child", "work");
     }
 
     #[test]
     fn a_closure_that_never_runs_finishes_its_span_and_one_that_panics_marks_it() {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         drop(tracer.start_span("never").wrap(|| ()));
         let panics = tracer.start_span("panics").wrap(|| resume_unwind(Box::new(())));
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert_eq!(tracer.active_span(), None);
-        assert_eq!(recorder.finished_names(), ["never", "panics"]);
-        assert_eq!(recorder.span("never").tag("error"), None);
-        assert_eq!(recorder.span("panics").log_lines(), ["event=error message=panic"]);
+        assert_eq!(mock.finished_names(), ["never", "panics"]);
+        assert_eq!(mock.span("never").tag("error"), None);
+        assert_eq!(mock.span("panics").log_lines(), ["event=error message=panic"]);
     }
 
     #[test]
     fn a_shared_span_is_active_in_every_call_of_a_callback_and_finishes_when_it_is_told() {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let watch = tracer.start_span("watch").into_shared();
         let mut callback = watch.wrap_callback(|name: &str| {
             tracer.start_span(name).finish();
@@ -110,7 +104,8 @@ mod tests {
         });
         for name in ["first", "second"] {
             assert_eq!(callback(name).as_ref(), Some(&watch));
-            assert_eq!((tracer.active_span(), recorder.span(name).parent_id), (None, Some(1)));
+            assert_eq!(tracer.active_span(), None);
+            assert_eq!(mock.span(name).parent_id, Some(watch.context().span_id()));
         }
         assert_eq!(watch.wrap(|| tracer.active_span())().as_ref(), Some(&watch));
         assert!(watch.is_recording());
@@ -118,9 +113,9 @@ mod tests {
 
     #[test]
     fn a_new_thread_inherits_no_active_span_by_itself() {
-        let (recorder, tracer) = recording();
+        let (mock, tracer) = recording();
         let _scope = tracer.start_active_span("here");
         thread::spawn(move || tracer.start_span("there").finish()).join().unwrap();
-        assert_eq!(recorder.span("there").parent_id, None);
+        mock.assert_root("there");
     }
 }

@@ -122,11 +122,11 @@ impl ScopeManager for ShimScopes {
         // Each outside the borrow: a context and a span's end may run code that opens scopes itself.
         drop(guard);
         if let Some(span) = finish {
-            span.finish();
+            span.finish_with_scope();
         }
         while let Some(slot) = STACK.try_with(pop_closed).ok().flatten() {
             if let Some(span) = &slot.finish {
-                span.finish();
+                span.finish_with_scope();
             }
         }
     }
@@ -147,7 +147,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         for slot in self.slots.drain(..).rev() {
             if let Some(span) = &slot.finish {
-                span.finish();
+                span.finish_with_scope();
             }
         }
     }

@@ -139,7 +139,7 @@ fn a_future_in_a_span_moves_between_threads() {
 
 #[test]
 fn a_future_takes_the_active_span_along_to_another_task() {
-    let (recorder, tracer) = recording();
+    let (mock, tracer) = recording();
     let in_task = tracer.clone();
     let scope = tracer.start_active_span("request");
     let mut task = Box::pin(tracer.in_current_span(async move {
@@ -152,8 +152,8 @@ fn a_future_takes_the_active_span_along_to_another_task() {
     scope.close();
     let active = thread::spawn(move || poll(task.as_mut())).join().unwrap();
     assert_eq!(active, Poll::Ready(Some(request)));
-    assert_eq!(recorder.span("child").parent_id, Some(1));
-    assert_eq!(recorder.finished_names(), ["request", "child"], "it finishes with its scope");
+    mock.assert_child_of("child", "request");
+    assert_eq!(mock.finished_names(), ["request", "child"], "it finishes with its scope");
 }
 
 #[test]
