@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 /// Runs each check under all executors, against all tracers that record: `check` becomes `threads::mock::check` and so
-/// on, nine in all.
+/// on, twelve in all.
 macro_rules! under_every_executor {
     ($($check:ident)*) => {
         under_executor! { threads Threads $($check)* }
@@ -24,6 +24,7 @@ macro_rules! under_executor {
         mod $module {
             under_executor! { @against mock $executor $($check)* }
             under_executor! { @against shim $executor $($check)* }
+            under_executor! { @against sharing $executor $($check)* }
             under_executor! { @against jaeger $executor $($check)* }
         }
     };

@@ -23,7 +23,7 @@ use crate::subject::{FinishedSpan, Subject};
 #[test]
 fn random_programs_on_one_thread_end_as_the_model_says() {
     run(256, vec(step(), 0..60), |steps| {
-        for tracer in [Subject::mock(), Subject::shim()] {
+        for tracer in [Subject::mock(), Subject::shim(), Subject::sharing()] {
             let tracer = Arc::new(tracer);
             let expected = Program::new(Arc::clone(&tracer), "main").run(&steps);
             check(&tracer, &expected);
@@ -34,7 +34,7 @@ fn random_programs_on_one_thread_end_as_the_model_says() {
 #[test]
 fn random_programs_on_several_threads_do_not_see_each_other() {
     run(48, vec(vec(step(), 0..40), 4), |programs| {
-        for tracer in [Subject::mock(), Subject::shim()] {
+        for tracer in [Subject::mock(), Subject::shim(), Subject::sharing()] {
             let tracer = Arc::new(tracer);
             check(&tracer, &run_on_threads(&tracer, &programs));
         }
@@ -53,7 +53,7 @@ fn random_programs_arrive_whole_at_an_agent() {
 fn random_futures_on_one_thread_have_their_own_active_spans() {
     let programs = vec((vec(step(), 0..12), 0_usize..5), 1..5);
     run(128, (programs, vec(0_usize..8, 0..40)), |(programs, order)| {
-        for tracer in [Subject::mock(), Subject::shim()] {
+        for tracer in [Subject::mock(), Subject::shim(), Subject::sharing()] {
             let tracer = Arc::new(tracer);
             let outer = tracer.start_active_span("outer");
             let mut futures: Vec<Option<Interleaved>> = programs

@@ -1,5 +1,6 @@
 //! A tracer under test, and what it made of its spans, whichever tracer it is.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
@@ -8,17 +9,19 @@ use std::time::{Duration, SystemTime};
 use integration_tests::Receiver;
 use jaeger_udp::model;
 use opentracing_api::mock::{MockSpan, MockTracer};
-use opentracing_api::{Inject, InjectError, OwnedValue, ReferenceType, Span, Tracer};
-use opentracing_shim::TracerShim;
+use opentracing_api::{
+    ExtractError, InjectError, OwnedValue, ReferenceType, Span, SpanContext, Tracer,
+};
 use opentracing_shim::jaeger::{Config, JaegerTracer};
+use opentracing_shim::{CustomFormat, Formats, TracerShim};
 use otel_core::exporter::InMemoryExporter;
 use otel_core::record::SpanData;
 use otel_core::{SimpleProcessor, SpanKind, StatusCode, TracerProvider};
 
-/// Runs each check against all tracers: `check` becomes `noop::check`, `mock::check`, `shim::check`, `jaeger::check`.
+/// Runs each check against all tracers: `check` becomes `noop::check`, `mock::check`, and so on, five in all.
 macro_rules! against_every_tracer {
     ($($check:ident)*) => {
-        against_tracers! { noop mock shim jaeger: $($check)* }
+        against_tracers! { noop mock shim sharing jaeger: $($check)* }
     };
 }
 
@@ -67,16 +70,28 @@ impl Subject {
     /// The tracer for tests.
     pub(crate) fn mock() -> Self {
         let mock = MockTracer::new();
+        mock.register_injector(CELL, |context, carrier| Cell.inject(context, carrier));
+        mock.register_extractor(CELL, |carrier| Cell.extract(carrier));
         Self { name: "mock", tracer: Tracer::clone(&mock), spans: Spans::Mock(mock) }
     }
 
     /// The shim under OpenTelemetry's rules.
     pub(crate) fn shim() -> Self {
+        Self::of_shim("shim", |shim| shim)
+    }
+
+    /// The shim under OpenTelemetry's rules, with scopes that share the core's context.
+    pub(crate) fn sharing() -> Self {
+        Self::of_shim("sharing", |shim| shim.shares_context(true))
+    }
+
+    fn of_shim(name: &'static str, set: impl FnOnce(TracerShim) -> TracerShim) -> Self {
         let exporter = InMemoryExporter::new();
         let processor = SimpleProcessor::new(exporter.clone());
         let provider = TracerProvider::builder().processor(processor).build();
-        let tracer = Tracer::new(TracerShim::new(provider));
-        Self { name: "shim", tracer, spans: Spans::Core(exporter) }
+        let formats = Formats::jaeger().custom(CELL, Cell);
+        let tracer = Tracer::new(set(TracerShim::new(provider).formats(formats)));
+        Self { name, tracer, spans: Spans::Core(exporter) }
     }
 
     /// The shim as the Jaeger clients' configuration makes it, with its spans taken off the wire.
@@ -92,8 +107,8 @@ impl Subject {
     }
 
     /// All that record.
-    pub(crate) fn recording() -> [Self; 3] {
-        [Self::mock(), Self::shim(), Self::jaeger()]
+    pub(crate) fn recording() -> [Self; 4] {
+        [Self::mock(), Self::shim(), Self::sharing(), Self::jaeger()]
     }
 
     /// Tells whether there is anything to be seen of what is done: spans, active spans, baggage, contexts in carriers.
@@ -106,16 +121,9 @@ impl Subject {
         matches!(self.spans, Spans::Jaeger(..))
     }
 
-    /// Injects a span's context into bytes, and tells whether the tracer has that format: the shim has not yet.
-    #[track_caller]
-    pub(crate) fn inject_bytes(&self, span: &Span, bytes: &mut Vec<u8>) -> bool {
-        match self.tracer.inject(span, Inject::Binary(bytes)) {
-            Err(InjectError::UnsupportedFormat) if matches!(self.name, "shim" | "jaeger") => false,
-            injected => {
-                injected.unwrap();
-                true
-            }
-        }
+    /// Tells whether the tracer knows the format [`CELL`].
+    pub(crate) fn has_cell(&self) -> bool {
+        matches!(self.spans, Spans::Mock(_) | Spans::Core(_))
     }
 
     /// Returns the mock, if that is what is tested.
@@ -161,6 +169,21 @@ impl Deref for Subject {
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+/// A format of our own, whose carrier is a context.
+struct Cell;
+
+impl CustomFormat for Cell {
+    fn inject(&self, context: &SpanContext, carrier: &mut dyn Any) -> Result<(), InjectError> {
+        *carrier.downcast_mut().ok_or(InjectError::InvalidCarrier)? = context.clone();
+        Ok(())
+    }
+
+    fn extract(&self, carrier: &dyn Any) -> Result<Option<SpanContext>, ExtractError> {
+        let context = carrier.downcast_ref::<SpanContext>().ok_or(ExtractError::InvalidCarrier)?;
+        Ok(Some(context.clone()))
     }
 }
 
@@ -350,6 +373,9 @@ fn from_wire(value: model::TagValue) -> OwnedValue {
 pub(crate) fn n_baggage(span: &Span) -> usize {
     span.context().baggage().count()
 }
+
+/// The name of a format whose carrier is a context.
+pub(crate) const CELL: &str = "cell";
 
 /// Far more than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
