@@ -143,6 +143,9 @@ impl TraceFlags {
     /// No sampling decision came with the context (B3 without `sampled`), or nobody trusts the one that did: the local
     /// sampler is asked, and [`DEBUG`](Self::DEBUG) counts for nothing.
     pub const DEFERRED: Self = Self(1 << 10);
+    /// The decision came without a span (B3's sampling state alone): a root that is started with such a context, which
+    /// has no ids, is sampled as it says.
+    pub const DECIDED: Self = Self(1 << 11);
 
     /// Takes the two flags that W3C's byte defines; its other bits are left out.
     pub const fn from_w3c(byte: u8) -> Self {
@@ -157,7 +160,7 @@ impl TraceFlags {
     /// Takes the bits as [`bits`](Self::bits) returned them.
     #[inline]
     pub const fn from_bits(bits: u16) -> Self {
-        Self(bits & 0b111_0000_0011)
+        Self(bits & 0b1111_0000_0011)
     }
 
     /// Returns all bits, to be kept beside a context of another kind.

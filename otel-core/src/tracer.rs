@@ -183,7 +183,8 @@ pub struct SpanRequest<'a> {
     pub name: &'a str,
     /// The kind.
     pub kind: SpanKind,
-    /// The parent; `None` or an invalid context starts a new trace.
+    /// The parent; `None` or an invalid context starts a new trace, the latter sampled as it says where its flags are
+    /// [`TraceFlags::DECIDED`].
     pub parent: Option<&'a SpanContext>,
     /// When the span started; `None` means now.
     pub start_time: Option<SystemTime>,
@@ -261,7 +262,9 @@ impl ProviderInner {
                 (self.ids.new_trace_id(), flags)
             }
         };
-        let result = match request.forced {
+        let decided = request.parent.filter(|_| parent.is_none()).map(SpanContext::flags);
+        let decided = decided.filter(|flags| flags.contains(TraceFlags::DECIDED));
+        let result = match request.forced.or_else(|| decided.map(TraceFlags::is_sampled)) {
             Some(true) => SamplingResult::record_and_sample(),
             Some(false) => SamplingResult::drop(),
             None => self.sampler.should_sample(&SamplingInput {
@@ -275,8 +278,8 @@ impl ProviderInner {
         };
         let is_sampled = result.decision == SamplingDecision::RecordAndSample;
         let flags = flags.with(TraceFlags::SAMPLED, is_sampled);
-        let flags =
-            request.forced.map_or(flags, |is_wanted| flags.with(TraceFlags::DEBUG, is_wanted));
+        let is_wanted = request.forced.or_else(|| decided.map(TraceFlags::is_debug));
+        let flags = is_wanted.map_or(flags, |is_wanted| flags.with(TraceFlags::DEBUG, is_wanted));
         let trace_state = match result.trace_state {
             Some(trace_state) => (!trace_state.is_empty()).then(|| Arc::new(trace_state)),
             None => parent.and_then(SpanContext::shared_trace_state).cloned(),

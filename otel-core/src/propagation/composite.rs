@@ -12,7 +12,7 @@ use crate::span_context::SpanContext;
 /// | --- | --- | --- |
 /// | span context | the last one | the first one |
 /// | baggage | the last one that is not empty, as a whole | all together; of a name, the first value |
-/// | debug id | the last one | the first one |
+/// | debug id, decision | the last one | the first one |
 /// | malformed headers | added up | added up |
 ///
 /// ```
@@ -94,6 +94,7 @@ fn prefer_later(earlier: Extracted, later: Extracted) -> Extracted {
         span_context: later.span_context.or(earlier.span_context),
         baggage: if later.baggage.is_empty() { earlier.baggage } else { later.baggage },
         debug_id: later.debug_id.or(earlier.debug_id),
+        decision: later.decision.or(earlier.decision),
         malformed_headers: earlier.malformed_headers.saturating_add(later.malformed_headers),
     }
 }
@@ -103,6 +104,7 @@ fn prefer_earlier(earlier: Extracted, later: Extracted) -> Extracted {
         span_context: earlier.span_context.or(later.span_context),
         baggage: merged_baggage(earlier.baggage, later.baggage),
         debug_id: earlier.debug_id.or(later.debug_id),
+        decision: earlier.decision.or(later.decision),
         malformed_headers: earlier.malformed_headers.saturating_add(later.malformed_headers),
     }
 }

@@ -239,6 +239,7 @@ impl Propagator for JaegerPropagator {
             baggage: if present.baggage { self.extract_baggage(carrier) } else { Baggage::new() },
             debug_id: debug_id
                 .map(|debug_id| cut(&self.decoded(debug_id), MAX_DEBUG_ID_BYTES).to_owned()),
+            decision: None,
         }
     }
 

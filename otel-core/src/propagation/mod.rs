@@ -31,6 +31,8 @@
 //! | [`JaegerBinaryPropagator`] | none: Jaeger's form for carriers that are bytes |
 //! | [`TraceContextPropagator`] | W3C's `traceparent` and `tracestate` |
 //! | [`BaggagePropagator`] | W3C's `baggage` |
+//! | [`B3Propagator`] | Zipkin's `b3`, or `x-b3-…` |
+//! | [`OtPropagator`] | `ot-tracer-…` and `ot-baggage-…` of OpenTracing's basic tracers |
 //! | [`CompositePropagator`] | those of several others |
 //!
 //! What comes in is hostile until read: no propagator panics, none does more work or takes more memory than a small
@@ -42,6 +44,8 @@ mod jaeger;
 mod jaeger_binary;
 mod trace_context;
 mod baggage;
+mod b3;
+mod ot;
 mod hex;
 mod text;
 #[cfg(test)]
@@ -54,13 +58,15 @@ use std::sync::Arc;
 
 use crate::baggage::Baggage;
 use crate::context::Context;
-use crate::span_context::SpanContext;
+use crate::span_context::{SpanContext, TraceFlags};
 
+pub use b3::B3Propagator;
 pub use baggage::BaggagePropagator;
 pub use carrier::{Extractor, IgnoreCase, Injector};
 pub use composite::CompositePropagator;
 pub use jaeger::{JaegerMode, JaegerPropagator};
 pub use jaeger_binary::{BinaryError, JaegerBinaryPropagator};
+pub use ot::OtPropagator;
 pub use trace_context::TraceContextPropagator;
 
 /// Writes what identifies a span into a carrier, and reads it back: one format, or several together.
@@ -118,9 +124,23 @@ pub struct Extracted {
     /// Jaeger's `jaeger-debug-id`: somebody wants this request traced, and will look for it by this text. Means
     /// something only where there is no [`span_context`](Self::span_context).
     pub debug_id: Option<String>,
-    /// How many headers that name a span (`uber-trace-id`, `traceparent`) were there and could not be read. Broken
+    /// What the caller decided about the trace without naming a span (B3's sampling state alone): none of the flags, or
+    /// sampled, or sampled and debug. Means something only where there is no [`span_context`](Self::span_context).
+    pub decision: Option<TraceFlags>,
+    /// How many headers that name a span (`uber-trace-id`, `traceparent`, `b3`, …) were there and could not be read. Broken
     /// baggage and trace state do not count: the span is found without them.
     pub malformed_headers: u32,
+}
+
+impl Extracted {
+    /// Returns what a new span is to be started with: the caller's span; or a context without ids that carries the
+    /// caller's [`decision`](Self::decision), which the sampler of a new root then is not asked for.
+    pub fn parent(&self) -> Option<SpanContext> {
+        let decided = |flags: TraceFlags| {
+            SpanContext::invalid().with_flags(flags | TraceFlags::DECIDED).with_remote(true)
+        };
+        self.span_context.clone().or_else(|| self.decision.map(decided))
+    }
 }
 
 /// Writes the span and the baggage of a context into a carrier.
@@ -141,8 +161,10 @@ pub fn extract_context(
 ) -> Context {
     let extracted = propagator.extract(carrier);
     let mut context = context.clone();
-    if let Some(span_context) = extracted.span_context {
-        context = context.with_span_context(span_context);
+    let has_span = || context.span_context().is_some_and(|span_context| span_context.is_valid());
+    // A decision alone is about a new trace: it takes no span away.
+    if let Some(parent) = extracted.parent().filter(|parent| parent.is_valid() || !has_span()) {
+        context = context.with_span_context(parent);
     }
     if !extracted.baggage.is_empty() {
         context = context.with_baggage(extracted.baggage);

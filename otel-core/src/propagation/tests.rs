@@ -4,25 +4,31 @@ use super::testing::{
     Lcg, as_pairs, extracted, extracted_exactly, injected, numbers, span_context,
 };
 use super::*;
-use crate::span_context::TraceFlags;
+use crate::provider::TracerProvider;
+use crate::sampler::{ConstSampler, ParentBasedSampler};
 
-fn all() -> [(&'static str, Box<dyn Propagator>); 5] {
+fn all() -> [(&'static str, Box<dyn Propagator>); 8] {
     let everything = CompositePropagator::first_found()
         .propagator(JaegerPropagator::new())
         .propagator(TraceContextPropagator::new())
-        .propagator(BaggagePropagator::new());
+        .propagator(BaggagePropagator::new())
+        .propagator(B3Propagator::single_and_multi())
+        .propagator(OtPropagator::new());
     [
         ("jaeger", Box::new(JaegerPropagator::new())),
         (TEXT_MAP, Box::new(JaegerPropagator::new().mode(JaegerMode::TextMap))),
         ("trace context", Box::new(TraceContextPropagator::new())),
         ("baggage", Box::new(BaggagePropagator::new())),
+        ("b3", Box::new(B3Propagator::single())),
+        ("b3multi", Box::new(B3Propagator::multi())),
+        ("ottrace", Box::new(OtPropagator::new())),
         ("everything", Box::new(everything)),
     ]
 }
 
 const TEXT_MAP: &str = "jaeger, text map";
 
-const VALID: [(&str, &str); 7] = [
+const VALID: [(&str, &str); 16] = [
     ("uber-trace-id", "1234567890abcdef1234567890abcdef:fedcba0987654321:1:3"),
     ("uberctx-user", "ann%20b"),
     ("jaeger-debug-id", "find%20me"),
@@ -30,6 +36,15 @@ const VALID: [(&str, &str); 7] = [
     ("traceparent", "00-12345678901234567890123456789012-1234567890123456-03"),
     ("tracestate", "foo=1,bar=2"),
     ("baggage", "a=1;p=2,b=c%20d"),
+    ("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-d-05e3ac9a4f6e3b90"),
+    ("x-b3-traceid", "80f198ee56343ba864fe8b2a57d3eff7"),
+    ("x-b3-spanid", "e457b5a2e4d86bd1"),
+    ("x-b3-sampled", "1"),
+    ("x-b3-parentspanid", "05e3ac9a4f6e3b90"),
+    ("ot-tracer-traceid", "64fe8b2a57d3eff7"),
+    ("ot-tracer-spanid", "e457b5a2e4d86bd1"),
+    ("ot-tracer-sampled", "true"),
+    ("ot-baggage-user", "ann b"),
 ];
 
 /// Extracts, and checks that what came out goes round from then on; returns it.
@@ -47,7 +62,10 @@ fn checked(name: &str, propagator: &dyn Propagator, headers: &[(&str, &str)]) ->
     let second = extracted(propagator, &as_pairs(&sent));
     assert_eq!(second.malformed_headers, 0, "{name}: {sent:?} from {headers:?}");
     // Jaeger's header has no room for these, and comes first where there are several.
-    let unwritten = TraceFlags::FIREHOSE | TraceFlags::RANDOM;
+    let mut unwritten = TraceFlags::FIREHOSE | TraceFlags::RANDOM;
+    if name == "everything" {
+        unwritten = unwritten | TraceFlags::DEFERRED;
+    }
     let kept = |extracted: &Extracted| {
         let (trace_id, span_id, flags) = numbers(extracted)?;
         Some((trace_id, span_id, flags.with(unwritten, false)))
@@ -116,6 +134,7 @@ fn nothing_found_leaves_the_context_as_it_was() {
         vec![],
         vec![("uber-trace-id", "what"), ("traceparent", "ever"), ("baggage", ",")],
         vec![("uber-trace-id", "0:0:0:0"), ("tracestate", "foo=1"), ("jaeger-debug-id", "x")],
+        vec![("b3", "0"), ("x-b3-traceid", "1"), ("ot-tracer-spanid", "1"), ("ot-baggage-a", "2")],
     ];
     for (name, propagator) in all() {
         for headers in &useless {
@@ -178,6 +197,68 @@ fn flags_with_the_same_number_do_not_cross_from_one_format_into_the_other() {
             "flags {flags}: {sent:?}"
         );
     }
+}
+
+#[test]
+fn what_each_format_can_say_of_a_decision_reaches_the_others() {
+    let b3 = B3Propagator::single();
+    let others: [Box<dyn Propagator>; 3] = [
+        Box::new(JaegerPropagator::new()),
+        Box::new(TraceContextPropagator::new()),
+        Box::new(OtPropagator::new()),
+    ];
+    for (state, jaeger, w3c, ot) in [
+        ("", "0", "00", "false"), // nobody here can say that it is still open
+        ("-0", "0", "00", "false"),
+        ("-1", "1", "01", "true"),
+        ("-d", "3", "01", "true"),
+    ] {
+        let value = format!("00000000000000ab-00000000000000cd{state}");
+        let found = extracted(&b3, &[("b3", &value)]).span_context.unwrap();
+        let [from_jaeger, from_w3c, from_ot] =
+            others.each_ref().map(|other| injected(other, &found, &Baggage::new()));
+        assert!(from_jaeger["uber-trace-id"].ends_with(&format!(":{jaeger}")), "{from_jaeger:?}");
+        assert!(from_w3c["traceparent"].ends_with(&format!("-{w3c}")), "{from_w3c:?}");
+        assert_eq!(from_ot["ot-tracer-sampled"], ot);
+    }
+    let debug = extracted(&others[0], &[("uber-trace-id", "ab:cd:0:3")]).span_context.unwrap();
+    let sent = injected(&b3, &debug, &Baggage::new());
+    assert_eq!(sent["b3"], "000000000000000000000000000000ab-00000000000000cd-d");
+    let random = ("traceparent", "00-000000000000000000000000000000ab-00000000000000cd-03");
+    let random = extracted(&others[1], &[random]).span_context.unwrap();
+    let sent = injected(&b3, &random, &Baggage::new());
+    assert_eq!(sent["b3"], "000000000000000000000000000000ab-00000000000000cd-1");
+}
+
+#[test]
+fn a_decision_without_a_span_decides_about_a_new_trace() {
+    let (b3, jaeger) = (B3Propagator::single(), JaegerPropagator::new());
+    for (sampler_says, value, is_sampled, is_debug) in [
+        (true, "0", false, false),
+        (false, "1", true, false),
+        (false, "d", true, true),
+        (true, "what", true, false),
+        (false, "what", false, false),
+        (true, "00000000000000ab-00000000000000cd", true, false), // deferred: ours to decide
+        (false, "00000000000000ab-00000000000000cd", false, false),
+        (true, "00000000000000ab-00000000000000cd-0", false, false),
+    ] {
+        let sampler = ParentBasedSampler::new(ConstSampler::new(sampler_says));
+        let provider = TracerProvider::builder().sampler(sampler).build();
+        let context = extract_context(&b3, &Context::new(), &vec![("b3", value)]);
+        let span = provider.tracer("decisions").span_builder("root").parent(&context).start();
+        let flags = span.context().flags();
+        assert!(span.context().is_valid(), "value {value:?}");
+        assert_eq!((flags.is_sampled(), flags.is_debug()), (is_sampled, is_debug), "{value:?}");
+        assert!(!flags.is_deferred() && !flags.contains(TraceFlags::DECIDED), "value {value:?}");
+        let is_root = span.context().trace_id() != crate::id::TraceId::from_parts(0, 0xab);
+        assert_eq!(is_root, value.len() < 16, "value {value:?}");
+    }
+    // Somebody who names a span besides is believed about that span.
+    let both = CompositePropagator::new().propagator(b3).propagator(jaeger);
+    let headers = [("b3", "0"), ("uber-trace-id", "1:2:0:1")];
+    let found = extracted(&both, &headers);
+    assert_eq!((found.decision, found.parent()), (Some(TraceFlags::NONE), found.span_context));
 }
 
 #[test]
