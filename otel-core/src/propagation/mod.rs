@@ -35,11 +35,16 @@
 //! | [`OtPropagator`] | `ot-tracer-…` and `ot-baggage-…` of OpenTracing's basic tracers |
 //! | [`CompositePropagator`] | those of several others |
 //!
+//! [`from_env`] makes those that `OTEL_PROPAGATORS` names. Carriers are maps, lists of pairs, and, for a child process,
+//! the [`EnvironmentCarrier`].
+//!
 //! What comes in is hostile until read: no propagator panics, none does more work or takes more memory than a small
 //! multiple of what the carrier holds, and baggage is limited in entries and bytes.
 
 mod carrier;
+mod environment;
 mod composite;
+mod named;
 mod jaeger;
 mod jaeger_binary;
 mod trace_context;
@@ -64,8 +69,10 @@ pub use b3::B3Propagator;
 pub use baggage::BaggagePropagator;
 pub use carrier::{Extractor, IgnoreCase, Injector};
 pub use composite::CompositePropagator;
+pub use environment::EnvironmentCarrier;
 pub use jaeger::{JaegerMode, JaegerPropagator};
 pub use jaeger_binary::{BinaryError, JaegerBinaryPropagator};
+pub use named::{from_env, from_names};
 pub use ot::OtPropagator;
 pub use trace_context::TraceContextPropagator;
 
