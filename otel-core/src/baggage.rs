@@ -1,5 +1,6 @@
 //! What an application hands along with a trace.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Names with values that travel with a request, for whoever comes later: immutable, cheap to clone.
@@ -83,20 +84,40 @@ impl PartialEq for Baggage {
 impl FromIterator<BaggageItem> for Baggage {
     /// Takes items as they come; of a repeated name the last one stays, in the place of the first.
     fn from_iter<I: IntoIterator<Item = BaggageItem>>(items: I) -> Self {
-        let mut kept: Vec<BaggageItem> = Vec::new();
-        let mut places = std::collections::HashMap::new();
-        for item in items.into_iter().filter(|item| !item.name.is_empty()) {
-            match places.get(&item.name) {
-                Some(place) => kept[*place] = item,
-                None => {
-                    places.insert(item.name.clone(), kept.len());
-                    kept.push(item);
-                }
-            }
-        }
-        Self { items: (!kept.is_empty()).then(|| Arc::new(kept)) }
+        let mut items: Vec<BaggageItem> = items.into_iter().collect();
+        items.retain(|item| !item.name.is_empty());
+        keep_last_of_each_name(&mut items);
+        Self { items: (!items.is_empty()).then(|| Arc::new(items)) }
     }
 }
+
+fn keep_last_of_each_name(items: &mut Vec<BaggageItem>) {
+    let mut n_kept = 0;
+    // Baggage comes from outside: a scan for each of many items would be quadratic work.
+    let mut places: Option<HashMap<String, usize>> = None;
+    for next in 0..items.len() {
+        let name = &items[next].name;
+        let place = if n_kept < SCANNED_ITEMS {
+            items[..n_kept].iter().position(|kept| kept.name == *name)
+        } else {
+            let known = places.get_or_insert_with(|| {
+                let kept = items[..n_kept].iter().enumerate();
+                kept.map(|(place, kept)| (kept.name.clone(), place)).collect()
+            });
+            let place = known.get(name).copied();
+            if place.is_none() {
+                known.insert(name.clone(), n_kept);
+            }
+            place
+        };
+        items.swap(place.unwrap_or(n_kept), next);
+        n_kept += usize::from(place.is_none());
+    }
+    items.truncate(n_kept);
+}
+
+/// Up to here a scan is quicker than a hash map.
+const SCANNED_ITEMS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -122,5 +143,16 @@ mod tests {
         let baggage: Baggage =
             [item("a", "1"), item("b", "2"), item("a", "3")].into_iter().collect();
         assert_eq!(baggage.iter().map(|item| item.value.as_str()).collect::<Vec<_>>(), ["3", "2"]);
+        // Few names are looked for in another way than many.
+        for n_names in [1, 2, 15, 16, 17, 40] {
+            let name = |n: usize| format!("n{}", n % n_names);
+            let items = (0..3 * n_names).map(|n| item(&name(n), &n.to_string()));
+            let nameless = [item("", "x")];
+            let baggage: Baggage =
+                nameless.iter().cloned().chain(items).chain(nameless.clone()).collect();
+            let expected: Vec<BaggageItem> =
+                (0..n_names).map(|n| item(&name(n), &(2 * n_names + n).to_string())).collect();
+            assert_eq!(baggage.iter().cloned().collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -61,8 +61,7 @@ impl Propagator for BaggagePropagator {
                 }
             }
         });
-        let baggage = if items.is_empty() { Baggage::new() } else { items.into_iter().collect() };
-        Extracted { baggage, ..Extracted::default() }
+        Extracted { baggage: items.into_iter().collect(), ..Extracted::default() }
     }
 
     fn fields(&self) -> Vec<&str> {

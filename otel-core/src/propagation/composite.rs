@@ -110,8 +110,10 @@ fn prefer_earlier(earlier: Extracted, later: Extracted) -> Extracted {
 }
 
 fn merged_baggage(earlier: Baggage, later: Baggage) -> Baggage {
-    if later.is_empty() {
-        return earlier;
+    match (earlier.is_empty(), later.is_empty()) {
+        (_, true) => return earlier,
+        (true, false) => return later,
+        (false, false) => {}
     }
     // A name keeps its first place and its last value: so the earlier ones go in at both ends.
     earlier.iter().chain(later.iter()).chain(earlier.iter()).cloned().collect()

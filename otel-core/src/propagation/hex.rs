@@ -3,12 +3,10 @@
 /// Reads up to 16 digits of either case; no digits are 0. `None` for anything else.
 #[inline]
 pub(super) fn read_u64(digits: &[u8]) -> Option<u64> {
-    let (number, seen) = match <&[u8; 16]>::try_from(digits) {
-        // The usual length, known to the compiler: twice as fast.
-        Ok(digits) => read(digits),
-        Err(_) if digits.len() > 16 => return None,
-        Err(_) => read(digits),
-    };
+    if let Ok(digits) = <&[u8; 16]>::try_from(digits) {
+        return read_16::<false>(digits);
+    }
+    let (number, seen) = if digits.len() < 16 { read(digits) } else { return None };
     (seen & NO_DIGIT == 0).then_some(number)
 }
 
@@ -17,6 +15,9 @@ pub(super) fn read_u64(digits: &[u8]) -> Option<u64> {
 pub(super) fn read_lower<const N: usize>(digits: &[u8]) -> Option<u64> {
     const { assert!(N <= 16) };
     let digits: &[u8; N] = digits.try_into().ok()?;
+    if let Ok(digits) = <&[u8; 16]>::try_from(&digits[..]) {
+        return read_16::<true>(digits);
+    }
     let (number, seen) = read(digits);
     (seen & (NO_DIGIT | UPPER) == 0).then_some(number)
 }
@@ -34,6 +35,40 @@ fn read(digits: &[u8]) -> (u64, u8) {
         let class = CLASSES[usize::from(*byte)];
         (number << 4 | u64::from(class & 0xF), seen | class)
     })
+}
+
+/// Reads the usual length, eight digits at once: that takes a third of the instructions.
+#[inline]
+fn read_16<const IS_LOWER: bool>(digits: &[u8; 16]) -> Option<u64> {
+    let digits = u128::from_be_bytes(*digits);
+    let (high, are_digits_high) = read_8::<IS_LOWER>((digits >> 64) as u64);
+    let (low, are_digits_low) = read_8::<IS_LOWER>(digits as u64);
+    (are_digits_high & are_digits_low == TOPS).then_some(high << 32 | low)
+}
+
+/// Reads eight digits, the last in the lowest byte. Returns the number, and the top bit of each byte that is a digit.
+///
+/// Each byte is treated on its own: no sum reaches the next one.
+#[inline]
+fn read_8<const IS_LOWER: bool>(digits: u64) -> (u64, u64) {
+    // Sets the top bit of each byte that is `limit` at the least; without top bits before, there is no carry.
+    let at_least = |bytes: u64, limit: u8| (bytes & !TOPS) + each(0x80 - limit);
+    let is_number = at_least(digits, b'0') & !at_least(digits, b'9' + 1);
+    let letters = if IS_LOWER { digits } else { digits | each(0x20) };
+    let is_letter = at_least(letters, b'a') & !at_least(letters, b'f' + 1) & TOPS;
+    // The lower half of a letter is its distance from nine.
+    let values = (digits & each(0x0F)) + (is_letter >> 7) * 9;
+    let pairs = (values | values >> 4) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs | pairs >> 8) & 0x0000_FFFF_0000_FFFF;
+    let number = (fours | fours >> 16) & 0xFFFF_FFFF;
+    (number, (is_number | is_letter) & !digits & TOPS)
+}
+
+const TOPS: u64 = each(0x80);
+
+/// Repeats a byte eight times.
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
 }
 
 /// Of each byte its value as a digit, and whether it is one.
@@ -77,11 +112,9 @@ impl<const N: usize> StackText<N> {
     /// Appends 16 lower-case digits.
     #[inline]
     pub(super) fn push_u64(&mut self, number: u64) {
-        let mut digits = [0; 16];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-            pair.copy_from_slice(&pair_of(byte));
-        }
-        self.push(&digits);
+        let digits = u128::from(digits_of((number >> 32) as u32)) << 64
+            | u128::from(digits_of(number as u32));
+        self.push(&digits.to_be_bytes());
     }
 
     /// Appends two lower-case digits.
@@ -97,6 +130,18 @@ impl<const N: usize> StackText<N> {
     pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
+}
+
+/// Returns eight lower-case digits, the last in the lowest byte: all at once, as [`read_8`] reads them.
+#[inline]
+fn digits_of(number: u32) -> u64 {
+    let fours = u64::from(number);
+    let fours = (fours | fours << 16) & 0x0000_FFFF_0000_FFFF;
+    let pairs = (fours | fours << 8) & 0x00FF_00FF_00FF_00FF;
+    let values = (pairs | pairs << 4) & each(0x0F);
+    // Above nine, six more reach the upper half of a byte.
+    let is_letter = (values + each(6)) >> 4 & each(1);
+    values + each(b'0') + is_letter * u64::from(b'a' - b'9' - 1)
 }
 
 #[inline]
@@ -149,7 +194,30 @@ mod tests {
     }
 
     #[test]
+    fn sixteen_digits_are_read_as_one_by_one_whatever_byte_stands_among_them() {
+        for place in 0..16 {
+            for byte in 0..=255 {
+                let mut digits = *b"0123456789abcdef";
+                digits[place] = byte;
+                let (number, seen) = read(&digits);
+                let is_digit = seen & NO_DIGIT == 0;
+                assert_eq!(read_u64(&digits), is_digit.then_some(number), "{digits:?}");
+                let is_lower = is_digit && seen & UPPER == 0;
+                assert_eq!(read_lower::<16>(&digits), is_lower.then_some(number), "{digits:?}");
+            }
+        }
+    }
+
+    #[test]
     fn written_digits_are_lower_case_and_padded() {
+        for shift in 0..64 {
+            for number in [1 << shift, !(1 << shift), 0x0123_4567_89AB_CDEF_u64.rotate_left(shift)]
+            {
+                let mut text = StackText::<16>::new();
+                text.push_u64(number);
+                assert_eq!(text.as_str(), format!("{number:016x}"));
+            }
+        }
         let mut text = StackText::<19>::new();
         text.push_u64(0x1F);
         text.push(b"-");

@@ -186,18 +186,23 @@ impl JaegerPropagator {
                 collected.push(name, value, |value| self.decoded(value));
             }
         });
+        // Nearly always there is none.
         if collected.items.is_empty() {
-            Baggage::new()
-        } else {
-            collected.items.into_iter().collect()
+            return Baggage::new();
         }
+        collected.items.into_iter().collect()
     }
 
     fn baggage_name<'a>(&self, header: &'a str) -> Option<&'a str> {
         let (prefix, name) = header.split_at_checked(self.baggage_prefix.len())?;
         let is_ours = match self.mode {
             JaegerMode::TextMap => prefix == self.baggage_prefix,
-            JaegerMode::HttpHeaders => prefix.eq_ignore_ascii_case(&self.baggage_prefix),
+            // The ends first: `uber-trace-id` begins as `uberctx-` does.
+            JaegerMode::HttpHeaders => {
+                prefix.bytes().last().map(|last| last.to_ascii_lowercase())
+                    == self.baggage_prefix.bytes().last()
+                    && prefix.eq_ignore_ascii_case(&self.baggage_prefix)
+            }
         };
         is_ours.then_some(name)
     }
@@ -280,6 +285,30 @@ impl Ids {
 /// Reads the value of the header; its ids may be zero. `None` for a malformed one.
 #[inline]
 fn parse_uber_trace_id(value: &[u8]) -> Option<Ids> {
+    parse_padded(value).or_else(|| parse_unpadded(value))
+}
+
+/// Reads the form that most clients write: padded, the parent and the flags of one digit each.
+#[inline]
+fn parse_padded(value: &[u8]) -> Option<Ids> {
+    let (trace_id, rest) = value.split_at_checked(value.len().checked_sub(PADDED_BYTES)?)?;
+    let [b':', span_id @ .., b':', parent_id, b':', flags] = rest else { return None };
+    let (high, low) = match trace_id.len() {
+        16 => (0, hex::read_u64(trace_id)?),
+        32 => (hex::read_u64(&trace_id[..16])?, hex::read_u64(&trace_id[16..])?),
+        _ => return None,
+    };
+    hex::digit(*parent_id)?;
+    Some(Ids {
+        trace_id: TraceId::from_parts(high, low),
+        span_id: SpanId::new(hex::read_u64(span_id)?),
+        flags: flags_from_jaeger(u64::from(hex::digit(*flags)?)),
+    })
+}
+
+/// Reads every other form.
+#[cold]
+fn parse_unpadded(value: &[u8]) -> Option<Ids> {
     match split_at_colon(value) {
         Some((trace_id, rest)) => parse_fields(trace_id, rest),
         None => {
@@ -408,6 +437,9 @@ const JAEGER_SAMPLED: u64 = 1;
 const JAEGER_DEBUG: u64 = 2;
 
 const JAEGER_FIREHOSE: u64 = 8;
+
+/// What follows the trace id: 16, 1 and 1 digits, and the colons.
+const PADDED_BYTES: usize = 21;
 
 /// 32, 16, 16 and 2 digits, and the colons.
 const MAX_READ_BYTES: usize = 69;

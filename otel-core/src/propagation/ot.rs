@@ -128,7 +128,7 @@ fn extract_baggage(carrier: &dyn Extractor) -> Baggage {
             });
         }
     });
-    items.into_iter().collect()
+    if items.is_empty() { Baggage::new() } else { items.into_iter().collect() }
 }
 
 /// Reads what the headers say; `None` where they cannot be read, or an id is zero.

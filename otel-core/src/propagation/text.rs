@@ -15,7 +15,12 @@ fn is_token_byte(byte: u8) -> bool {
 
 /// Takes spaces and tabs off both ends: what HTTP calls optional whitespace.
 pub(super) fn trimmed(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    match text.as_bytes() {
+        // Nearly always there is none.
+        [first, .., last] if !is_blank(first) && !is_blank(last) => text,
+        _ => text.trim_matches([' ', '\t']),
+    }
 }
 
 /// Appends a text with every byte that is not plain as `%XX`; a space is `%20`, never `+`.
