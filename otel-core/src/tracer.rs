@@ -263,7 +263,8 @@ impl ProviderInner {
             }
         };
         let decided = request.parent.filter(|_| parent.is_none()).map(SpanContext::flags);
-        let decided = decided.filter(|flags| flags.contains(TraceFlags::DECIDED));
+        let decided =
+            decided.filter(|flags| flags.contains(TraceFlags::DECIDED) && !flags.is_deferred());
         let result = match request.forced.or_else(|| decided.map(TraceFlags::is_sampled)) {
             Some(true) => SamplingResult::record_and_sample(),
             Some(false) => SamplingResult::drop(),

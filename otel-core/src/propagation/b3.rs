@@ -172,10 +172,11 @@ enum Sampling {
 
 impl Sampling {
     fn of(flags: TraceFlags) -> Self {
-        match (flags.is_debug(), flags.is_sampled(), flags.is_deferred()) {
-            (true, _, _) => Self::Debug,
-            (false, true, _) => Self::Kept,
-            (false, false, true) => Self::Deferred,
+        match (flags.is_deferred(), flags.is_debug(), flags.is_sampled()) {
+            // Whatever else is set then, nobody trusts it.
+            (true, _, _) => Self::Deferred,
+            (false, true, _) => Self::Debug,
+            (false, false, true) => Self::Kept,
             (false, false, false) => Self::Dropped,
         }
     }

@@ -189,6 +189,7 @@ fn each_form_writes_its_own_headers_and_names_them() {
         (debug(), "-d", Some(("x-b3-flags", "1"))),
         (TraceFlags::DEBUG, "-d", Some(("x-b3-flags", "1"))),
         (DEFERRED, "", None),
+        (DEFERRED | debug(), "", None), // a decision that is not trusted
     ] {
         let context = span_context(0xa, flags);
         let baggage = Baggage::new().with("a", "1");
