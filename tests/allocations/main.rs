@@ -15,8 +15,12 @@ use opentracing_api::{child_of, fields};
 use opentracing_shim::TracerShim;
 use opentracing_shim::jaeger::{Config, Sampler};
 use otel_core::exporter::{ExportError, SpanBatch, SpanExporter};
+use otel_core::propagation::{
+    self, B3Propagator, BaggagePropagator, Extractor, Injector, JaegerPropagator, OtPropagator,
+    Propagator, TraceContextPropagator,
+};
 use otel_core::record::SpanView;
-use otel_core::{BatchProcessor, TracerProvider};
+use otel_core::{Baggage, BatchProcessor, SpanId, TraceFlags, TraceId, TracerProvider};
 use tower::{Layer, Service};
 
 /// The system's allocator, with a count of what it is asked for.
@@ -278,4 +282,76 @@ fn a_request_through_the_layer_of_a_server_allocates_for_its_extensions_alone() 
     // The map of a request's extensions, its table, and the span in a box: `http` has them so.
     let (of_thread, _) = run(2_000);
     assert!(of_thread <= 3 * 2_000 + 20, "{of_thread} for 2000 requests");
+}
+
+/// A carrier of a few headers whose values are written over.
+#[derive(Default)]
+struct FewHeaders(Vec<(&'static str, String)>);
+
+impl FewHeaders {
+    fn for_fields_of(propagator: &dyn Propagator) -> Self {
+        let names = propagator.fields().into_iter().map(|name| name.to_owned().leak() as &str);
+        Self(names.map(|name| (name, String::with_capacity(600))).collect())
+    }
+}
+
+impl Injector for FewHeaders {
+    fn set(&mut self, key: &str, value: &str) {
+        let (_, present) = self.0.iter_mut().find(|(name, _)| *name == key).unwrap();
+        present.clear();
+        present.push_str(value);
+    }
+}
+
+impl Extractor for FewHeaders {
+    fn get(&self, key: &str) -> Option<&str> {
+        let is_there = |(name, value): &&(&str, String)| *name == key && !value.is_empty();
+        self.0.iter().find(is_there).map(|(_, value)| value.as_str())
+    }
+
+    fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
+        self.0.iter().for_each(|(name, value)| visit(name, value));
+    }
+}
+
+#[test]
+fn no_format_allocates_to_write_or_read_ids_and_flags() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let formats: [Box<dyn Propagator>; 6] = [
+        Box::new(TraceContextPropagator::new()),
+        Box::new(JaegerPropagator::new()),
+        Box::new(B3Propagator::single()),
+        Box::new(B3Propagator::multi()),
+        Box::new(OtPropagator::new()),
+        Box::new(propagation::from_names("tracecontext,baggage,b3,b3multi,jaeger,ottrace")),
+    ];
+    for propagator in formats {
+        for flags in
+            [TraceFlags::NONE, TraceFlags::SAMPLED, TraceFlags::SAMPLED | TraceFlags::DEBUG]
+        {
+            // OpenTracing's headers hold no more than this half of an id.
+            let trace_id = TraceId::from_parts(0, 0x0123_4567_89ab_cdef);
+            let context = otel_core::SpanContext::new(trace_id, SpanId::new(2), flags);
+            let mut carrier = FewHeaders::for_fields_of(&propagator);
+            let cross = || {
+                propagator.inject(&context, &Baggage::new(), &mut carrier);
+                let found = propagator.extract(&carrier).span_context.unwrap();
+                assert_eq!(found.span_id(), context.span_id());
+            };
+            assert_eq!(allocations_of(cross).0, 0, "{propagator:?}");
+        }
+    }
+}
+
+#[test]
+fn baggage_of_two_names_takes_as_many_allocations_as_it_has_texts_and_two_for_itself() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let headers = [("baggage", "tenant=acme%20gmbh,user=4711".to_owned())];
+    let carrier = FewHeaders(headers.to_vec());
+    let propagator = BaggagePropagator::new();
+    let mut found = Baggage::new();
+    let (of_thread, _) = allocations_of(|| found = propagator.extract(&carrier).baggage);
+    assert_eq!((found.get("tenant"), found.get("user")), (Some("acme gmbh"), Some("4711")));
+    // What percent-coding hid is written once more.
+    assert!(of_thread <= 4 + 2 + 1, "{of_thread}");
 }
