@@ -199,10 +199,11 @@ pub trait CustomFormat: Send + Sync + 'static {
 
 /// Turns what was found into a context; `None` where there is nothing that a span could take over.
 fn from_extracted(extracted: Extracted) -> Option<SpanContext> {
+    let parent = extracted.parent();
     let Extracted { span_context, baggage, debug_id, .. } = extracted;
     // A debug id asks for a new trace, so it says nothing about one that is there.
     let debug_id = debug_id.filter(|_| span_context.is_none());
-    let core = span_context.unwrap_or_default();
+    let core = parent.unwrap_or_default();
     let extension = Extension {
         trace_state: core.trace_state().clone(),
         debug_id,

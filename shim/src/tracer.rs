@@ -117,7 +117,8 @@ impl TracerShim {
     #[inline(never)]
     fn start_special(&self, request: &StartRequest<'_>) -> Span {
         let parent = usable_parent(request);
-        let core_parent = parent.map(to_core);
+        // Without a usable one, a caller may have decided about the new trace all the same.
+        let core_parent = parent.or_else(|| request.parent()).map(to_core);
         let debug_id = match (parent, request.parent()) {
             // Who may not decide about a trace cannot have one kept by giving it a name either.
             (None, Some(container)) if container.flags() & SpanContext::UNDECIDED == 0 => {
@@ -362,7 +363,7 @@ fn context_of(parent: Option<otel_core::SpanContext>, request: &StartRequest<'_>
     request.inherit_baggage(&mut context);
     let baggage: Baggage = crate::propagation::to_core_baggage(&context);
     let with_baggage = Context::new().with_baggage(baggage);
-    match parent {
+    match parent.filter(otel_core::SpanContext::is_valid) {
         Some(parent) => with_baggage.with_span_context(parent),
         None => with_baggage,
     }

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use opentracing_api::{Extract, Inject, SpanContext, child_of};
-use opentracing_shim::jaeger::{Config, JaegerTracer, Sampler};
+use opentracing_api::{Extract, Inject, SpanContext, Tracer, child_of};
+use opentracing_shim::jaeger::{Config, JaegerTracer, Propagation, Sampler};
+use opentracing_shim::{Formats, TracerShim};
+use otel_core::TracerProvider;
+use otel_core::propagation::{self, OtPropagator};
 
 type Headers = HashMap<String, String>;
 
@@ -173,6 +176,59 @@ fn baggage_alone_is_carried_and_joins_no_trace() {
     assert!(root.context().is_valid() && root.is_recording());
     let items = ["user", "tenant", "k"].map(|key| root.baggage_item(key));
     assert_eq!(items, [Some("ann"), Some("7"), Some("v")]);
+}
+
+#[test]
+fn a_tracer_speaks_b3_where_it_is_configured_to() {
+    for is_on in [true, false] {
+        let config = Config::new("b3").agent_host("127.0.0.1").propagation([Propagation::B3]);
+        let tracer = config.sampler(Sampler::Const(is_on)).build().unwrap();
+        for (value, sampled, is_debug) in [
+            ("00000000000000ab-00000000000000cd-0", false, false),
+            ("00000000000000ab-00000000000000cd-1", true, false),
+            ("00000000000000ab-00000000000000cd-d", true, true),
+            ("00000000000000ab-00000000000000cd", is_on, false), // the decision is left to us
+            ("0", false, false),                                 // decided, without a span
+            ("1", true, false),
+            ("d", true, true),
+            ("what", is_on, false),
+        ] {
+            let context = extract(&tracer, &[("B3", value)]);
+            let span = tracer.start_span_with("served", child_of(&context));
+            assert_eq!(span.context().is_sampled(), sampled, "{value:?}, {is_on}");
+            assert_eq!(span.is_recording(), sampled, "{value:?}, {is_on}");
+            assert_eq!(span.context().trace_id() == 0xab, value.len() > 16, "{value:?}");
+            let mut out = Headers::new();
+            tracer.inject(&span, Inject::HttpHeaders(&mut out)).unwrap();
+            let flag = out.get("x-b3-flags").or_else(|| out.get("x-b3-sampled")).unwrap();
+            assert_eq!(flag, if sampled { "1" } else { "0" }, "{value:?}: {out:?}");
+            assert_eq!(out.contains_key("x-b3-flags"), is_debug, "{value:?}: {out:?}");
+            // What was said of the root holds for its children too.
+            let child = tracer.start_span_with("child", child_of(&span));
+            assert_eq!(child.context().is_sampled(), sampled, "{value:?}, {is_on}");
+        }
+    }
+}
+
+#[test]
+fn the_opentracing_face_takes_any_propagators_of_the_core() {
+    let formats =
+        Formats::new(OtPropagator::new(), propagation::from_names("b3,tracecontext,baggage"));
+    let provider = TracerProvider::builder().build();
+    let tracer = Tracer::new(TracerShim::new(provider).formats(formats));
+    let context = SpanContext::new(0xab, 0xcd, SpanContext::SAMPLED).with_baggage_item("k", "v");
+    let (mut text, mut http) = (Headers::new(), Headers::new());
+    tracer.inject(&context, Inject::TextMap(&mut text)).unwrap();
+    tracer.inject(&context, Inject::HttpHeaders(&mut http)).unwrap();
+    assert_eq!((text["ot-tracer-traceid"].as_str(), text.len()), ("00000000000000ab", 4));
+    assert_eq!((http["baggage"].as_str(), http.len()), ("k=v", 3));
+    for found in [
+        tracer.extract(Extract::TextMap(&text)).unwrap().unwrap(),
+        tracer.extract(Extract::HttpHeaders(&http)).unwrap().unwrap(),
+    ] {
+        assert_eq!((found.trace_id(), found.span_id()), (0xab, 0xcd));
+        assert_eq!(found.baggage_item("k"), Some("v"));
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use otel_core::{
 };
 
 use super::error::{ConfigError, ConfigProblem};
+use super::propagation::Propagation;
 use super::{env, process};
 use crate::convert::Semantics;
 use crate::propagation::Formats;
@@ -37,6 +38,8 @@ pub struct Config {
     pub(super) max_queue_spans: Option<usize>,
     pub(super) max_packet_bytes: Option<usize>,
     pub(super) trace_id_bits: u32,
+    /// None: the default.
+    pub(super) propagation: Vec<Propagation>,
     pub(super) is_disabled: bool,
     pub(super) formats: Formats,
     /// What was wrong with a setting when it was read, until a setter gives it another value.
@@ -57,6 +60,7 @@ pub(super) enum Setting {
     MaxQueueSpans,
     MaxPacketBytes,
     TraceIdBits,
+    Propagation,
     Disabled,
 }
 
@@ -85,6 +89,7 @@ impl Config {
             max_queue_spans: None,
             max_packet_bytes: None,
             trace_id_bits: 128,
+            propagation: Vec::new(),
             is_disabled: false,
             formats: Formats::jaeger(),
             problems: BTreeMap::new(),
@@ -185,11 +190,24 @@ impl Config {
         self
     }
 
-    /// Sets which headers and other carriers hold contexts, and how.
+    /// Sets which headers and other carriers hold contexts, and how: more freely than
+    /// [`propagation`](Self::propagation), which it replaces.
     ///
     /// Default: [`Formats::jaeger`].
     pub fn formats(mut self, formats: Formats) -> Self {
         self.formats = formats;
+        self.propagation.clear();
+        self.problems.remove(&Setting::Propagation);
+        self
+    }
+
+    /// Sets in which formats contexts cross processes: all of them are written, and the first one that is there is read.
+    ///
+    /// Default, also of an empty list: Jaeger's is written and read, and W3C's `traceparent` is read where that is absent.
+    /// Environment: `JAEGER_PROPAGATION`.
+    pub fn propagation(mut self, formats: impl IntoIterator<Item = Propagation>) -> Self {
+        self.propagation = formats.into_iter().collect();
+        self.problems.remove(&Setting::Propagation);
         self
     }
 
@@ -253,7 +271,10 @@ impl Config {
             .limits(SpanLimits::UNLIMITED)
             .processor(processor.build())
             .build();
-        let formats = self.formats;
+        let formats = match self.propagation[..] {
+            [] => self.formats,
+            ref list => Propagation::formats(list),
+        };
         let mut shim =
             TracerShim::new(provider.clone()).semantics(Semantics::Jaeger).formats(formats.clone());
         if self.log_spans {

@@ -6,6 +6,7 @@ use otel_core::diagnostics;
 
 use super::config::{Config, Sampler, Setting};
 use super::error::ConfigProblem;
+use super::propagation::{self, Propagation};
 
 /// Reads a configuration from variables that `lookup` knows.
 pub(super) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Config {
@@ -23,6 +24,14 @@ pub(super) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Config {
         ALLOWED_BOOL,
         parse_bool,
         set_width,
+    );
+    let set_propagation = |config: &mut Config, list| config.propagation = list;
+    reader.parse(
+        "JAEGER_PROPAGATION",
+        Setting::Propagation,
+        propagation::ALLOWED,
+        Propagation::parse_list,
+        set_propagation,
     );
     let set_disabled = |config: &mut Config, is_disabled| config.is_disabled = is_disabled;
     reader.parse("JAEGER_DISABLED", Setting::Disabled, ALLOWED_BOOL, parse_bool, set_disabled);

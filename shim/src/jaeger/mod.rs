@@ -30,6 +30,7 @@
 //! | `JAEGER_REPORTER_FLUSH_INTERVAL` | 1 s | [`Config::flush_interval`] |
 //! | `JAEGER_REPORTER_MAX_QUEUE_SIZE` | none: the queue is limited in bytes | [`Config::max_queue_spans`] |
 //! | `JAEGER_TAGS` | none | [`Config::tag`], `key=value` pairs with commas between them |
+//! | `JAEGER_PROPAGATION` | `jaeger`, and W3C's `traceparent` is read where its headers are absent | [`Config::propagation`], `jaeger`, `b3`, `w3c` with commas between them |
 //! | `JAEGER_TRACEID_128BIT` | true | [`Config::trace_id_bits`] |
 //! | `JAEGER_DISABLED` | false | [`Config::disabled`] |
 
@@ -37,6 +38,8 @@ mod config;
 mod env;
 mod error;
 mod process;
+mod propagation;
 
 pub use config::{Config, JaegerTracer, Sampler};
 pub use error::{ConfigError, ConfigProblem};
+pub use propagation::Propagation;

@@ -18,10 +18,11 @@ fn everything_that_is_wrong_is_told_at_once_with_key_value_and_what_is_allowed()
         ("JAEGER_SAMPLER_TYPE", "sometimes"),
         ("JAEGER_SAMPLER_PARAM", "7"),
         ("JAEGER_REPORTER_LOG_SPANS", "maybe"),
+        ("JAEGER_PROPAGATION", "jaeger,zipkin"),
         ("JAEGER_DISABLED", "2"),
     ]);
     let error = config.build().unwrap_err();
-    assert_eq!(error.problems().len(), 6);
+    assert_eq!(error.problems().len(), 7);
     let text = error.to_string();
     for part in [
         "service name is \"\", allowed: a name that is not empty (JAEGER_SERVICE_NAME)",
@@ -29,6 +30,7 @@ fn everything_that_is_wrong_is_told_at_once_with_key_value_and_what_is_allowed()
         "JAEGER_SAMPLER_TYPE is \"sometimes\", allowed: const",
         "JAEGER_SAMPLER_PARAM is \"7\", allowed: 0 or 1 (sampler type const)",
         "JAEGER_REPORTER_LOG_SPANS is \"maybe\", allowed: true, false, 1 or 0",
+        "JAEGER_PROPAGATION is \"jaeger,zipkin\", allowed: jaeger, b3 and w3c, one or several with commas between them",
         "JAEGER_DISABLED is \"2\", allowed: true, false, 1 or 0",
     ] {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
@@ -126,6 +128,7 @@ fn the_environment_sets_everything_it_names() {
         ("JAEGER_REPORTER_FLUSH_INTERVAL", "500ms"),
         ("JAEGER_REPORTER_MAX_QUEUE_SIZE", "1000"),
         ("JAEGER_TRACEID_128BIT", "false"),
+        ("JAEGER_PROPAGATION", "B3, jaeger"),
         ("JAEGER_DISABLED", "f"),
     ]);
     assert_eq!(
@@ -138,6 +141,7 @@ fn the_environment_sets_everything_it_names() {
         (Duration::from_millis(500), Some(1000))
     );
     assert_eq!((config.trace_id_bits, config.is_disabled), (64, false));
+    assert_eq!(config.propagation, [Propagation::B3, Propagation::Jaeger]);
 }
 
 #[test]
