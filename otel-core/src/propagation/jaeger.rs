@@ -160,10 +160,10 @@ impl JaegerPropagator {
     fn present(&self, carrier: &dyn Extractor) -> Present {
         let mut present = Present::default();
         carrier.for_each_key(&mut |key| {
-            present.trace_context |= key.eq_ignore_ascii_case(&self.trace_context_header);
-            present.debug |= key.eq_ignore_ascii_case(&self.debug_header);
+            present.trace_context |= is_header(key, &self.trace_context_header);
+            present.debug |= is_header(key, &self.debug_header);
             present.baggage |=
-                key.eq_ignore_ascii_case(&self.baggage_header) || self.baggage_name(key).is_some();
+                is_header(key, &self.baggage_header) || self.baggage_name(key).is_some();
         });
         present
     }
@@ -251,6 +251,11 @@ impl Propagator for JaegerPropagator {
     fn fields(&self) -> Vec<&str> {
         vec![&self.trace_context_header]
     }
+}
+
+/// Compares names of headers; most are spelled alike, which is found out eight bytes at a time.
+fn is_header(key: &str, name: &str) -> bool {
+    key.len() == name.len() && (key == name || key.eq_ignore_ascii_case(name))
 }
 
 /// Which headers a carrier has.
