@@ -11,7 +11,8 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use otel_core::propagation::{
-    BaggagePropagator, JaegerPropagator, Propagator, TraceContextPropagator,
+    B3Propagator, BaggagePropagator, JaegerPropagator, OtPropagator, Propagator,
+    TraceContextPropagator,
 };
 use otel_core::{Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 
@@ -27,6 +28,9 @@ fn main() {
     bench(&mut criterion, "traceparent", &TraceContextPropagator::new(), &wide, &nothing);
     bench(&mut criterion, "uber_trace_id_64_bit", &jaeger, &narrow, &nothing);
     bench(&mut criterion, "uber_trace_id_128_bit", &jaeger, &wide, &nothing);
+    bench(&mut criterion, "b3_single", &B3Propagator::single(), &wide, &nothing);
+    bench(&mut criterion, "b3_multi", &B3Propagator::multi(), &wide, &nothing);
+    bench(&mut criterion, "ot", &OtPropagator::new(), &narrow, &nothing);
     bench(&mut criterion, "baggage_2_entries", &BaggagePropagator::new(), &nowhere, &baggage);
     bench(&mut criterion, "uberctx_2_entries", &jaeger, &nowhere, &baggage);
     criterion.final_summary();

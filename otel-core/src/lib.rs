@@ -32,7 +32,7 @@
 //! | [`TracerProvider`], [`Tracer`], [`Span`] | what a program holds: set-up, start, live span |
 //! | [`Context`], [`Baggage`], [`SpanContext`] | what surrounds work, and what crosses processes |
 //! | [`sampler`] | who decides which traces are kept |
-//! | [`propagation`] | span contexts and baggage in headers, Jaeger's and W3C's |
+//! | [`propagation`] | span contexts and baggage in headers: W3C's, Jaeger's, B3's and OpenTracing's |
 //! | [`record`] | a span as bytes: written by setters, read by exporters |
 //! | [`BatchProcessor`], [`SimpleProcessor`] | from the end of a span to an exporter |
 //! | [`exporter`] | where spans go: console, memory, and the trait for others |
