@@ -3,7 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`arguments`] | the flags of a program |
-//! | [`http_server`] | a server for programs that talk to each other in JSON |
+//! | [`json_server`] | a server for programs that talk to each other in JSON |
 //! | [`jobs_site`] | the site that the quick start's `jobs` program asks |
 //! | [`local_agent`] | an agent for a machine on which none listens |
 //! | [`program`] | the `main` of a program that reports to an agent |
@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
-pub mod http_server;
+pub mod json_server;
 pub mod jobs_site;
 pub mod local_agent;
 mod output;

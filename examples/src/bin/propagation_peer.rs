@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use examples::arguments::USAGE_EXIT_CODE;
-use examples::http_server::{Request, serve};
+use examples::json_server::{Request, serve};
 use examples::{complain, say};
 use otel_core::propagation::{
     B3Propagator, BaggagePropagator, CompositePropagator, Extracted, IgnoreCase, JaegerPropagator,
