@@ -45,6 +45,9 @@ fn bench_tracer(criterion: &mut Criterion, group: &str, tracer: &Tracer) {
     {
         let _scope = tracer.start_active_span("active");
         group.bench_function("active_span", |b| b.iter(|| tracer.active_span()));
+        group.bench_function("with_active_span", |b| {
+            b.iter(|| tracer.with_active_span(|span| span.is_recording()));
+        });
     }
 
     group.bench_function("set_tag_str", |b| {

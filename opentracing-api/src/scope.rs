@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
@@ -158,11 +159,11 @@ pub struct ThreadLocalScopes;
 
 impl ScopeManager for ThreadLocalScopes {
     fn active(&self) -> Option<SharedSpan> {
-        active_in_thread(|span| Some(span.clone()))
+        active_in_thread(|span| Some(SharedSpan::clone(span)))
     }
 
     fn active_context(&self) -> Option<SpanContext> {
-        active_in_thread(HasContext::to_context)
+        active_in_thread(|span| span.to_context())
     }
 
     fn enter(&self, span: Option<SharedSpan>) -> u64 {
@@ -185,6 +186,7 @@ impl ScopeManager for ThreadLocalScopes {
                 if let Some(span) = &slot.finish {
                     span.finish_with_scope();
                 }
+                let _ = STACK.try_with(|stack| stack.recycle(slot));
             }
         }
     }
@@ -202,7 +204,7 @@ pub(crate) fn has_scopes_in_thread() -> bool {
 }
 
 /// Looks at the active span of this thread.
-fn active_in_thread<R>(look: impl FnOnce(&SharedSpan) -> Option<R>) -> Option<R> {
+fn active_in_thread<R>(look: impl FnOnce(&Rc<SharedSpan>) -> Option<R>) -> Option<R> {
     if !has_scopes_in_thread() {
         return None;
     }
@@ -214,7 +216,8 @@ fn active_in_thread<R>(look: impl FnOnce(&SharedSpan) -> Option<R>) -> Option<R>
 }
 
 thread_local! {
-    static STACK: Stack = const { Stack { slots: RefCell::new(Vec::new()) } };
+    static STACK: Stack =
+        const { Stack { slots: RefCell::new(Vec::new()), spares: RefCell::new(Vec::new()) } };
     /// Number of slots in the stack. Apart, since a thread-local without destructor is read without further ado.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
@@ -223,17 +226,21 @@ thread_local! {
 /// it has closed.
 struct Stack {
     slots: RefCell<Vec<Slot>>,
+    /// Places for spans, for reuse: opening a scope allocates nothing in a steady state.
+    spares: RefCell<Vec<Rc<SharedSpan>>>,
 }
 
 struct Slot {
-    /// `None` means that no span is active, whatever is below.
-    span: Option<SharedSpan>,
+    /// `None` means that no span is active, whatever is below. Counted within the thread, so that it can be looked at
+    /// while scopes come and go, without the price of a count that threads share.
+    span: Option<Rc<SharedSpan>>,
     is_closed: bool,
     finish: Option<SharedSpan>,
 }
 
 impl Stack {
     fn push(&self, span: Option<SharedSpan>) -> u64 {
+        let span = span.map(|span| self.place(span));
         let mut slots = self.slots.borrow_mut();
         slots.push(Slot { span, is_closed: false, finish: None });
         DEPTH.set(slots.len());
@@ -250,6 +257,30 @@ impl Stack {
         slot.is_closed = true;
         mem::swap(&mut slot.finish, finish);
         true
+    }
+
+    /// Puts a span in a place of its own.
+    fn place(&self, span: SharedSpan) -> Rc<SharedSpan> {
+        let spare = self.spares.borrow_mut().pop();
+        match spare {
+            Some(mut place) => {
+                // A spare place is nobody else's.
+                *Rc::make_mut(&mut place) = span;
+                place
+            }
+            None => Rc::new(span),
+        }
+    }
+
+    /// Drops the span of a slot, and keeps its place unless somebody still looks at it.
+    fn recycle(&self, slot: Slot) {
+        let Some(mut place) = slot.span else { return };
+        let Some(span) = Rc::get_mut(&mut place) else { return };
+        drop(mem::replace(span, SharedSpan::of_noop()));
+        let mut spares = self.spares.borrow_mut();
+        if spares.len() < MAX_SPARES {
+            spares.push(place);
+        }
     }
 
     /// Takes the innermost slot if it is closed; the caller drops it after the borrow.
@@ -272,6 +303,9 @@ impl Drop for Stack {
     }
 }
 
+/// More scopes are open at once in few threads.
+const MAX_SPARES: usize = 32;
+
 /// Where a tracer keeps its active span.
 #[derive(Clone)]
 pub(crate) enum Scopes {
@@ -287,6 +321,17 @@ impl Scopes {
             Self::Noop => None,
             Self::ThreadLocal => ThreadLocalScopes.active(),
             Self::Backend(tracer) => tracer.backend.scope_manager().active(),
+        }
+    }
+
+    pub(crate) fn with_active<R>(&self, look: impl FnOnce(&SharedSpan) -> R) -> Option<R> {
+        match self {
+            Self::Noop => None,
+            Self::ThreadLocal => {
+                let span = active_in_thread(|span| Some(Rc::clone(span)))?;
+                Some(look(&span))
+            }
+            Self::Backend(tracer) => tracer.backend.scope_manager().active().map(|s| look(&s)),
         }
     }
 

@@ -26,6 +26,27 @@ fn a_scope_makes_its_span_active_and_finishes_it_once() {
 }
 
 #[test]
+fn the_active_span_is_lent_while_scopes_come_and_go() {
+    let (mock, tracer) = recording();
+    assert_eq!(tracer.with_active_span(|_| ()), None);
+    let outer = tracer.start_active_span("outer");
+    let name = tracer.with_active_span(|span| {
+        span.set_tag("lent", true);
+        let inner = tracer.start_active_span("inner");
+        assert_eq!(tracer.with_active_span(Clone::clone).as_ref(), Some(inner.span()));
+        drop(inner);
+        outer.close();
+        assert_eq!(tracer.with_active_span(|_| ()), None, "closed while it is lent");
+        span.context().to_span_id()
+    });
+    assert_eq!(name, Some(mock.span("outer").context.to_span_id()));
+    assert_eq!(*mock.span("outer").tag("lent").unwrap(), true);
+    let _nothing = tracer.activate_none();
+    assert_eq!(tracer.with_active_span(|_| ()), None);
+    assert_eq!(Tracer::noop().with_active_span(|_| ()), None);
+}
+
+#[test]
 fn a_span_that_is_only_lent_is_not_finished() {
     let (mock, tracer) = recording();
     let span = tracer.start_span("s").into_shared();
