@@ -8,8 +8,12 @@ use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 /// Makes a ring and returns its two ends. The capacity is in bytes, a power of two of at least eight.
 pub(crate) fn ring(capacity: usize) -> (Producer, Consumer) {
     assert!(capacity.is_power_of_two() && capacity >= ALIGNMENT, "a capacity of {capacity} bytes");
+    let bytes: *mut [u8] = Box::into_raw(vec![0; capacity].into_boxed_slice());
+    // SAFETY: the box was just given up, and a cell is laid out like what is in it. Made like this, the system's zeros are
+    // not written once more.
+    let bytes = unsafe { Box::from_raw(bytes as *mut [UnsafeCell<u8>]) };
     let ring = Arc::new(Ring {
-        bytes: UnsafeCell::new(vec![0; capacity].into_boxed_slice()),
+        bytes,
         capacity,
         head: Line(AtomicUsize::new(0)),
         tail: Line(AtomicUsize::new(0)),
@@ -27,7 +31,8 @@ pub(crate) fn ring(capacity: usize) -> (Producer, Consumer) {
 /// would, [`SKIP`] is written instead, and the record follows at the start.
 #[derive(Debug)]
 struct Ring {
-    bytes: UnsafeCell<Box<[u8]>>,
+    /// A cell each: a reference to all of them says nothing about any, so each end may hold one.
+    bytes: Box<[UnsafeCell<u8>]>,
     capacity: usize,
     /// How far the consumer has read. Written by it alone.
     head: Line<AtomicUsize>,
@@ -60,9 +65,8 @@ impl Ring {
     #[inline]
     fn at(&self, place: usize) -> *mut u8 {
         debug_assert!(place < self.capacity);
-        // SAFETY: the box itself is never written after it was made, so a shared reference to it is fine, and the place is
-        // inside of what it points to.
-        unsafe { (*self.bytes.get()).as_ptr().cast_mut().add(place) }
+        // SAFETY: the place is inside of what the box points to.
+        UnsafeCell::raw_get(unsafe { self.bytes.as_ptr().add(place) })
     }
 
     /// Tells a model that bytes are about to be written.
