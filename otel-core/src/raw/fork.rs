@@ -30,19 +30,22 @@ pub(crate) fn watch() {
 /// or leave something half done meanwhile. They may be nested.
 pub(crate) fn hold_off() -> HoldOff {
     if DEPTH.replace(DEPTH.get() + 1) == 0 {
-        enter();
+        enter(MAX_WAITS_FOR_FORK);
     }
     HoldOff { not_send: std::marker::PhantomData }
 }
 
-fn enter() {
+fn enter(max_waits: usize) {
     loop {
-        while N_FORKING.load(Ordering::SeqCst) > 0 {
-            std::thread::yield_now();
+        let mut n_waits = 0;
+        // Whoever is past its patience goes on: another handler of that fork may wait for a lock that this thread has.
+        while N_FORKING.load(Ordering::SeqCst) > 0 && n_waits < max_waits {
+            n_waits += 1;
+            std::thread::sleep(WAIT);
         }
         // Sequentially consistent here and in `before`: either this thread sees the fork, or the fork sees this thread.
         N_HOLDERS.fetch_add(1, Ordering::SeqCst);
-        if N_FORKING.load(Ordering::SeqCst) == 0 {
+        if N_FORKING.load(Ordering::SeqCst) == 0 || n_waits == max_waits {
             return;
         }
         N_HOLDERS.fetch_sub(1, Ordering::SeqCst);
@@ -82,21 +85,25 @@ fn register() -> bool {
 extern "C" fn before() {
     N_FORKING.fetch_add(1, Ordering::SeqCst);
     let n_own = usize::from(DEPTH.get() > 0);
-    for _ in 0..MAX_WAITS {
+    for _ in 0..MAX_WAITS_OF_FORK {
         if N_HOLDERS.load(Ordering::SeqCst) <= n_own {
             break;
         }
         std::thread::sleep(WAIT);
     }
+    // Other handlers of this thread may hold the fork off too, which must not wait for it.
+    DEPTH.set(DEPTH.get() + 1);
 }
 
 #[cfg(any(unix, test))]
 extern "C" fn after_in_parent() {
+    DEPTH.set(DEPTH.get() - 1);
     N_FORKING.fetch_sub(1, Ordering::SeqCst);
 }
 
 #[cfg(any(unix, test))]
 extern "C" fn after_in_child() {
+    DEPTH.set(DEPTH.get() - 1);
     // Nobody else is left: neither a thread that forks nor one that holds off.
     N_FORKING.store(0, Ordering::SeqCst);
     N_HOLDERS.store(usize::from(DEPTH.get() > 0), Ordering::SeqCst);
@@ -113,10 +120,12 @@ static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 static N_FORKING: AtomicUsize = AtomicUsize::new(0);
 static N_HOLDERS: AtomicUsize = AtomicUsize::new(0);
 
-/// A fork waits a second at the most: whatever happens, `fork` returns.
-#[cfg(any(unix, test))]
-const MAX_WAITS: usize = 20_000;
-#[cfg(any(unix, test))]
+/// A fork waits a second or so at the most: whatever happens, `fork` returns.
+const MAX_WAITS_OF_FORK: usize = 20_000;
+
+/// Who holds a fork off waits for one under way ten times as long: that of a process with much memory takes its time.
+const MAX_WAITS_FOR_FORK: usize = 10 * MAX_WAITS_OF_FORK;
+
 const WAIT: std::time::Duration = std::time::Duration::from_micros(50);
 
 #[cfg(test)]
@@ -157,5 +166,28 @@ mod tests {
         drop(holding);
         assert!(start.elapsed() < std::time::Duration::from_secs(30));
         assert_eq!(DEPTH.get(), 0);
+    }
+
+    #[test]
+    fn a_handler_of_the_thread_that_forks_may_hold_off_too() {
+        // Another library's handlers run between these, and may end a span.
+        before();
+        drop(hold_off());
+        after_in_parent();
+        assert_eq!(DEPTH.get(), 0);
+        drop(hold_off());
+    }
+
+    #[test]
+    fn a_fork_that_waits_for_a_thread_that_waits_for_it_gets_out_of_it() {
+        // Another library's handler may wait for a lock whose holder is about to hold off.
+        before();
+        std::thread::spawn(|| {
+            enter(10);
+            N_HOLDERS.fetch_sub(1, Ordering::SeqCst);
+        })
+        .join()
+        .unwrap();
+        after_in_parent();
     }
 }
