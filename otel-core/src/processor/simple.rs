@@ -1,5 +1,6 @@
 //! Exports each span as it ends.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -59,6 +60,11 @@ impl SimpleProcessor {
         })
     }
 
+    /// Names this processor among others, for as long as one of its methods runs.
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+
     fn flushed(&self) -> Flushed {
         let counts = self.counts();
         Flushed::new(counts.exported_spans, counts.lost_spans())
@@ -92,9 +98,11 @@ impl SpanProcessor for SimpleProcessor {
         };
         let n_spans = SpanCount::known(1);
         let batch = SpanBatch::new(&resource, &state.scopes, span.frame(), &n_spans);
+        let outer = EXPORTING.replace(self.address());
         if !super::batch::export_guarded(state.exporter.as_mut(), &batch) {
             state.counts.failed_spans += 1;
         }
+        EXPORTING.set(outer);
     }
 
     fn on_inherited_end(&self, span: &SpanView<'_>) {
@@ -104,6 +112,9 @@ impl SpanProcessor for SimpleProcessor {
     }
 
     fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        if EXPORTING.get() == self.address() {
+            return Err(FlushError::FromWorker);
+        }
         if let Some(state) = self.state.get() {
             let mut state = state.lock();
             if !state.is_closed {
@@ -114,6 +125,9 @@ impl SpanProcessor for SimpleProcessor {
     }
 
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
+        if EXPORTING.get() == self.address() {
+            return Err(FlushError::FromWorker);
+        }
         self.is_closed.store(true, Ordering::Relaxed);
         if let Some(state) = self.state.get() {
             let mut state = state.lock();
@@ -156,5 +170,43 @@ impl State {
         let settled = counts.lost_spans() + counts.pending_spans;
         counts.exported_spans = counts.finished_spans.saturating_sub(settled);
         counts
+    }
+}
+
+thread_local! {
+    /// The processor whose exporter has a span on this thread: it has the lock, which a flush would wait for.
+    static EXPORTING: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TracerProvider;
+    use crate::exporter::ExportError;
+
+    /// Flushes and closes its own provider.
+    #[derive(Debug)]
+    struct CallsBack(Arc<OnceLock<TracerProvider>>);
+
+    impl SpanExporter for CallsBack {
+        fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+            let provider = self.0.get().unwrap();
+            let flushed = provider.flush(Duration::from_secs(5));
+            assert!(matches!(flushed, Err(FlushError::FromWorker)), "{flushed:?}");
+            let closed = provider.close(Duration::from_secs(5));
+            assert!(matches!(closed, Err(FlushError::FromWorker)), "{closed:?}");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_exporter_that_flushes_its_own_processor_is_refused_and_does_not_hang() {
+        let own = Arc::new(OnceLock::new());
+        let processor = SimpleProcessor::new(CallsBack(Arc::clone(&own)));
+        let provider = TracerProvider::builder().processor(processor).build();
+        own.set(provider.clone()).unwrap();
+        provider.tracer("test").start("work").end();
+        let flushed = provider.flush(Duration::from_secs(5)).unwrap();
+        assert_eq!((flushed.exported_spans, flushed.lost_spans), (1, 0));
     }
 }
