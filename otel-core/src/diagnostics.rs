@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::foreign;
 use crate::sync::BriefMutex;
 
 /// How much a message matters.
@@ -59,7 +59,7 @@ fn log(level: Level, message: fmt::Arguments<'_>) {
     let logger = LOGGER.with(|logger| logger.clone());
     match logger {
         // Messages come from the ends of spans, which may run while a panic unwinds: a second one would abort the program.
-        Some(logger) => drop(catch_unwind(AssertUnwindSafe(|| logger(level, message)))),
+        Some(logger) => drop(foreign::call(|| logger(level, message))),
         // `eprintln!` panics where standard error is closed.
         None => drop(writeln!(std::io::stderr().lock(), "tracing: {message}")),
     }

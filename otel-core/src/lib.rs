@@ -70,6 +70,7 @@ mod attribute;
 mod baggage;
 mod clock;
 mod sync;
+mod foreign;
 mod raw;
 mod id;
 mod id_generator;

@@ -1,7 +1,6 @@
 //! The pipeline that a process sets up once, and where its tracers come from.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::{Clock, ProviderClock, SystemClock};
 use crate::context::Context;
 use crate::diagnostics;
+use crate::foreign;
 use crate::id_generator::{IdGenerator, ProviderIds, RandomIdGenerator};
 use crate::processor::{Pipeline, Scopes, SpanProcessor};
 use crate::record::SpanView;
@@ -235,7 +235,7 @@ impl ProviderInner {
 /// abort the program.
 #[inline]
 fn guarded(call: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+    if foreign::call(call).is_none() {
         diagnostics::warn("processor.panicked", format_args!("a span processor panicked"));
     }
 }

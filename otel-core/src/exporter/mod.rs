@@ -2,11 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::foreign;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
 use crate::resource::Resource;
@@ -141,7 +141,7 @@ impl<T: ?Sized> fmt::Debug for ForkRecipe<T> {
 /// Makes an exporter for this process, which was forked; without a recipe that works, one that refuses every batch.
 pub(crate) fn for_child(recipe: Option<&ForkRecipe<dyn SpanExporter>>) -> Box<dyn SpanExporter> {
     recipe
-        .and_then(|recipe| catch_unwind(AssertUnwindSafe(|| recipe.make())).ok())
+        .and_then(|recipe| foreign::call(|| recipe.make()))
         .unwrap_or_else(|| Box::new(NoExporter))
 }
 

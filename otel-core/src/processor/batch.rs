@@ -1,7 +1,6 @@
 //! Exports spans in batches, on a thread of its own.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
@@ -15,7 +14,8 @@ use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::diagnostics;
-use crate::exporter::{ForkRecipe, SpanBatch, SpanCount, SpanExporter, for_child};
+use crate::exporter::{ExportError, ForkRecipe, SpanBatch, SpanCount, SpanExporter, for_child};
+use crate::foreign;
 use crate::raw::{self, fork};
 use crate::record::SpanView;
 use crate::sync::Mutex;
@@ -87,9 +87,8 @@ struct ExportCounts {
 impl ExportCounts {
     /// Takes over what the exporter counts itself; where that panics, the last numbers stay.
     fn ask(&mut self, exporter: &dyn SpanExporter) {
-        let asked =
-            catch_unwind(AssertUnwindSafe(|| (exporter.lost_spans(), exporter.held_spans())));
-        if let Ok((lost_spans, held_spans)) = asked {
+        let asked = foreign::call(|| (exporter.lost_spans(), exporter.held_spans()));
+        if let Some((lost_spans, held_spans)) = asked {
             self.undelivered_spans = lost_spans;
             self.held_spans = held_spans;
         }
@@ -466,16 +465,16 @@ impl Worker {
 
 /// Exports a batch; tells whether the exporter took it. A panic in the exporter costs the batch and nothing else.
 pub(super) fn export_guarded(exporter: &mut dyn SpanExporter, batch: &SpanBatch<'_>) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| exporter.export(batch))) {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
+    match foreign::call(|| exporter.export(batch)) {
+        Some(Ok(())) => true,
+        Some(Err(error)) => {
             diagnostics::warn(
                 "export.failed",
                 format_args!("{} spans are lost: {error}", batch.len()),
             );
             false
         }
-        Err(_) => {
+        None => {
             diagnostics::warn(
                 "export.panicked",
                 format_args!("{} spans are lost: the exporter panicked", batch.len()),
@@ -487,26 +486,26 @@ pub(super) fn export_guarded(exporter: &mut dyn SpanExporter, batch: &SpanBatch<
 
 /// Runs what is not ours and owes no answer: its panic costs nothing but a line.
 fn guarded(whose: &str, call: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+    if foreign::call(call).is_none() {
         diagnostics::warn("worker.panicked", format_args!("a call of the {whose} panicked"));
     }
 }
 
 pub(super) fn flush_guarded(exporter: &mut dyn SpanExporter, timeout: Duration) {
-    report_end(catch_unwind(AssertUnwindSafe(|| exporter.flush(timeout))));
+    report_end(foreign::call(|| exporter.flush(timeout)));
 }
 
 pub(super) fn close_guarded(exporter: &mut dyn SpanExporter, timeout: Duration) {
-    report_end(catch_unwind(AssertUnwindSafe(|| exporter.close(timeout))));
+    report_end(foreign::call(|| exporter.close(timeout)));
 }
 
-fn report_end(result: thread::Result<Result<(), crate::exporter::ExportError>>) {
+fn report_end(result: Option<Result<(), ExportError>>) {
     match result {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
             diagnostics::warn("export.flush", format_args!("spans could not be sent: {error}"))
         }
-        Err(_) => diagnostics::warn(
+        None => diagnostics::warn(
             "export.flush",
             format_args!("spans could not be sent: the exporter panicked"),
         ),

@@ -1,7 +1,6 @@
 //! Exports each span as it ends.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use super::{Pipeline, SpanProcessor};
 use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::context::Context;
 use crate::exporter::{ForkRecipe, SpanBatch, SpanCount, SpanExporter, for_child};
+use crate::foreign;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
 use crate::resource::Resource;
@@ -156,9 +156,8 @@ impl State {
     /// Returns the counts with what the exporter says; where it panics, its last numbers stay.
     fn counts_now(&mut self) -> SpanCounts {
         let exporter = &self.exporter;
-        let asked =
-            catch_unwind(AssertUnwindSafe(|| (exporter.lost_spans(), exporter.held_spans())));
-        if let Ok((lost_spans, held_spans)) = asked {
+        let asked = foreign::call(|| (exporter.lost_spans(), exporter.held_spans()));
+        if let Some((lost_spans, held_spans)) = asked {
             self.counts.undelivered_spans = lost_spans;
             self.counts.pending_spans = held_spans;
         }

@@ -36,7 +36,7 @@ extern "C" fn run(work: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: this is the box that `spawn_in_child` gave up, given to this thread alone.
     let work = unsafe { Box::from_raw(work.cast::<Box<dyn FnOnce() + Send>>()) };
     // A panic says so itself; it must not leave a function that C calls.
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(*work));
+    let _ = crate::foreign::call(*work);
     std::ptr::null_mut()
 }
 

@@ -1,6 +1,8 @@
 //! The record of a live span, written as the calls come.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 
 use super::entry::{Entry, push_bytes, push_nested, put, read_u32, read_u64, scalar_len};
 use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, SpanView, head, kind};
@@ -34,6 +36,8 @@ pub struct SpanBuf {
     last_event: Option<usize>,
     /// One byte for each of the first keys: a key whose byte is not among them is new, without a scan.
     fingerprints: [u8; N_FINGERPRINTS],
+    /// The hashes of all keys, once they are more than there are fingerprints: nobody scans many keys for each new one.
+    key_hashes: HashSet<u64>,
 }
 
 impl SpanBuf {
@@ -53,6 +57,7 @@ impl SpanBuf {
             dropped_links: 0,
             last_event: None,
             fingerprints: [0; N_FINGERPRINTS],
+            key_hashes: HashSet::new(),
         }
     }
 
@@ -76,6 +81,9 @@ impl SpanBuf {
         self.dropped_links = 0;
         self.last_event = None;
         self.fingerprints = [NO_FINGERPRINT; N_FINGERPRINTS];
+        if !self.key_hashes.is_empty() {
+            self.key_hashes.clear();
+        }
         self.set_ids(ids);
     }
 
@@ -109,7 +117,7 @@ impl SpanBuf {
 
     /// Gives back memory that an unusually large span took.
     pub fn shrink(&mut self) {
-        if self.bytes.len() > MAX_POOLED_BYTES {
+        if self.bytes.len() > MAX_POOLED_BYTES || self.key_hashes.capacity() > MAX_POOLED_HASHES {
             *self = Self::new();
         }
     }
@@ -215,7 +223,7 @@ impl SpanBuf {
     #[inline(always)]
     fn set_scalar(&mut self, kind: u8, key: &str, value: &[u8], limits: &SpanLimits) {
         let fingerprint = fingerprint_of(key);
-        if self.may_hold(fingerprint) && self.overwrite_scalar(kind, key, value) {
+        if self.may_hold(fingerprint, key) && self.overwrite_scalar(kind, key, value) {
             return;
         }
         let has_room = self.len + key.len() + value.len() < MAX_AREA_BYTES;
@@ -233,7 +241,7 @@ impl SpanBuf {
     #[cold]
     fn set_nested(&mut self, key: &str, value: Value<'_>, limits: &SpanLimits) {
         let fingerprint = fingerprint_of(key);
-        if self.may_hold(fingerprint)
+        if self.may_hold(fingerprint, key)
             && self.overwrite(key, |buf| buf.push_entry(key, value, limits))
         {
             return;
@@ -251,8 +259,9 @@ impl SpanBuf {
             self.dropped_attributes = self.dropped_attributes.saturating_add(1);
             return false;
         }
-        if let Some(slot) = self.fingerprints.get_mut(self.n_attributes) {
-            *slot = fingerprint;
+        match self.fingerprints.get_mut(self.n_attributes) {
+            Some(slot) => *slot = fingerprint,
+            None => self.note_hash(key),
         }
         self.n_attributes += 1;
         true
@@ -369,11 +378,27 @@ impl SpanBuf {
     }
 
     #[inline]
-    fn may_hold(&self, fingerprint: u8) -> bool {
+    fn may_hold(&self, fingerprint: u8, key: &str) -> bool {
+        if self.n_attributes > N_FINGERPRINTS {
+            return self.key_hashes.contains(&hash_of(key));
+        }
         // All of them at once, without an early end: one comparison of 16 bytes.
-        let is_known =
-            self.fingerprints.iter().fold(false, |found, known| found | (*known == fingerprint));
-        is_known || self.n_attributes > N_FINGERPRINTS
+        self.fingerprints.iter().fold(false, |found, known| found | (*known == fingerprint))
+    }
+
+    /// Notes the key of an attribute past those that have fingerprints; at the first of these, all keys before as well.
+    #[cold]
+    fn note_hash(&mut self, key: &str) {
+        if self.n_attributes == N_FINGERPRINTS {
+            let mut at = head::LEN + self.name_len;
+            while let Some(entry) = Entry::read(&self.bytes[..self.len], at) {
+                if !entry.is_block() {
+                    self.key_hashes.insert(hash_of(&self.bytes[entry.key]));
+                }
+                at = entry.end;
+            }
+        }
+        self.key_hashes.insert(hash_of(key));
     }
 
     #[inline]
@@ -616,6 +641,13 @@ fn copy_ends<const N: usize>(place: &mut [u8], bytes: &[u8]) {
     }
 }
 
+#[cold]
+fn hash_of(key: &(impl AsRef<[u8]> + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key.as_ref());
+    hasher.finish()
+}
+
 /// Mixes the length with the first and the last byte: enough to tell most keys of a span apart.
 #[inline]
 fn fingerprint_of(key: &str) -> u8 {
@@ -645,6 +677,9 @@ const NO_FINGERPRINT: u8 = 0;
 
 /// What a record has room for before it grows.
 const USUAL_BYTES: usize = 1024;
+
+/// So it is with hashes of keys: to forget them takes time in proportion to the room they have.
+const MAX_POOLED_HASHES: usize = 1024;
 
 /// A buffer that grew beyond this is not kept for the next span.
 const MAX_POOLED_BYTES: usize = 64 << 10;

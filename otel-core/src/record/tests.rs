@@ -79,7 +79,7 @@ fn a_repeated_key_keeps_its_place_and_takes_the_last_value() {
 
 #[test]
 fn a_repeated_key_is_found_among_any_number_of_keys() {
-    for n_keys in [1, 15, 16, 17, 40] {
+    for n_keys in [1, 15, 16, 17, 40, 128] {
         let mut buf = started("span");
         for round in 0..2 {
             for key in 0..n_keys {
@@ -89,6 +89,20 @@ fn a_repeated_key_is_found_among_any_number_of_keys() {
         let span = finished(&mut buf);
         assert_eq!(span.attributes.len(), n_keys, "{n_keys} keys");
         assert!(span.attributes.iter().all(|attribute| attribute.value == 1));
+    }
+}
+
+#[test]
+fn keys_of_the_last_span_are_forgotten_however_many_they_were() {
+    let mut buf = started("first");
+    (0..40).for_each(|key| buf.set_attribute(&format!("key {key}"), Value::I64(1), &LIMITS));
+    for n_keys in [3, 30] {
+        buf.start("next", SpanKind::Internal, SpanIds::default());
+        (0..n_keys)
+            .for_each(|key| buf.set_attribute(&format!("key {key}"), Value::I64(2), &LIMITS));
+        let span = finished(&mut buf);
+        assert_eq!((span.attributes.len(), span.dropped_attributes), (n_keys, 0));
+        assert!(span.attributes.iter().all(|attribute| attribute.value == 2));
     }
 }
 
