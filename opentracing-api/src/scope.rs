@@ -172,6 +172,13 @@ impl ScopeManager for ThreadLocalScopes {
     }
 
     fn exit(&self, scope: u64, finish: Option<SharedSpan>) {
+        if let Some(slot) = STACK.try_with(|stack| stack.pop_innermost(scope)).ok().flatten() {
+            if let Some(span) = finish {
+                span.finish_with_scope();
+            }
+            let _ = STACK.try_with(|stack| stack.recycle(slot));
+            return;
+        }
         let mut finish = finish;
         // On failure `finish` still has the span, on success what the slot had before.
         let is_marked =
@@ -281,6 +288,18 @@ impl Stack {
         if spares.len() < MAX_SPARES {
             spares.push(place);
         }
+    }
+
+    /// Takes the slot if it is the innermost and nothing waits for it: the usual way of a scope.
+    fn pop_innermost(&self, scope: u64) -> Option<Slot> {
+        let mut slots = self.slots.borrow_mut();
+        let below = slots.len().checked_sub(1).filter(|position| *position as u64 == scope)?;
+        if below.checked_sub(1).and_then(|next| slots.get(next)).is_some_and(|next| next.is_closed)
+        {
+            return None;
+        }
+        DEPTH.set(below);
+        slots.pop()
     }
 
     /// Takes the innermost slot if it is closed; the caller drops it after the borrow.

@@ -266,7 +266,7 @@ impl From<Span> for SharedSpan {
         }
         let mut cell = take_pooled().unwrap_or_else(|| Arc::new(Cell::empty()));
         match Arc::get_mut(&mut cell) {
-            Some(place) => *place = Cell::new(span),
+            Some(place) => place.fill(span),
             // Nobody else has a pooled cell, so this does not happen.
             None => cell = Arc::new(Cell::new(span)),
         }
@@ -277,11 +277,14 @@ impl From<Span> for SharedSpan {
 impl Drop for SharedSpan {
     fn drop(&mut self) {
         let Some(mut cell) = self.cell.take() else { return };
+        // Looked at before it is made sure of, which is not for nothing.
+        if Arc::strong_count(&cell) > 1 {
+            return;
+        }
         // Two last owners on two threads may both see the other: then the cell is freed instead of
         // kept.
         if let Some(place) = Arc::get_mut(&mut cell) {
-            // Finishes the span where that has not happened.
-            drop(mem::replace(place, Cell::empty()));
+            place.clear();
             put_pooled(cell);
         }
     }
@@ -339,6 +342,21 @@ impl Cell {
 
     fn empty() -> Self {
         Self::new(Span::noop())
+    }
+
+    /// Puts a span into an empty cell, in place: what is moved as a whole is written twice.
+    fn fill(&mut self, span: Span) {
+        *get_mut(&mut self.context) = span.context();
+        *self.is_recording.get_mut() = span.is_recording();
+        *self.is_finished.get_mut() = false;
+        self.tracer = span.tracer;
+        *get_mut(&mut self.span) = span;
+    }
+
+    /// Empties the cell; finishes the span where that has not happened.
+    fn clear(&mut self) {
+        drop(mem::replace(get_mut(&mut self.span), Span::noop()));
+        drop(get_mut(&mut self.context).take_attachment());
     }
 }
 
@@ -398,6 +416,11 @@ fn collect<'f, K: Into<Cow<'f, str>>, V: Into<Value<'f>>>(
 /// Locks, whoever panicked before: a span is never in a state that could not be used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reaches what nobody else can have locked.
+fn get_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
+    mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 thread_local! {
