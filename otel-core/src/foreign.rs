@@ -1,15 +1,35 @@
 //! Calls of code that is not ours: exporters, processors, clocks, loggers.
 
+use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Calls what may panic; `None` where it did.
-///
-/// What it panicked with is leaked: dropping that would be one more call of code that is not ours.
 #[inline]
 pub(crate) fn call<R>(foreign: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(foreign)).map_err(mem::forget).ok()
+    match catch_unwind(AssertUnwindSafe(foreign)) {
+        Ok(answer) => Some(answer),
+        Err(payload) => {
+            discard(payload);
+            None
+        }
+    }
 }
+
+/// Drops what a call panicked with: one more call of code that is not ours, which may panic again, and so on.
+#[cold]
+fn discard(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..MAX_PANICS {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
+    }
+    mem::forget(payload);
+}
+
+/// More in a row are no accident.
+const MAX_PANICS: usize = 8;
 
 #[cfg(test)]
 mod tests {
