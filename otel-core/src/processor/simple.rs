@@ -185,11 +185,11 @@ mod tests {
 
     /// Flushes and closes its own provider.
     #[derive(Debug)]
-    struct CallsBack(Arc<OnceLock<TracerProvider>>);
+    struct CallsBack(Arc<Mutex<Option<TracerProvider>>>);
 
     impl SpanExporter for CallsBack {
         fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
-            let provider = self.0.get().unwrap();
+            let provider = self.0.lock().take().unwrap();
             let flushed = provider.flush(Duration::from_secs(5));
             assert!(matches!(flushed, Err(FlushError::FromWorker)), "{flushed:?}");
             let closed = provider.close(Duration::from_secs(5));
@@ -200,10 +200,10 @@ mod tests {
 
     #[test]
     fn an_exporter_that_flushes_its_own_processor_is_refused_and_does_not_hang() {
-        let own = Arc::new(OnceLock::new());
+        let own = Arc::new(Mutex::new(None));
         let processor = SimpleProcessor::new(CallsBack(Arc::clone(&own)));
         let provider = TracerProvider::builder().processor(processor).build();
-        own.set(provider.clone()).unwrap();
+        *own.lock() = Some(provider.clone());
         provider.tracer("test").start("work").end();
         let flushed = provider.flush(Duration::from_secs(5)).unwrap();
         assert_eq!((flushed.exported_spans, flushed.lost_spans), (1, 0));
