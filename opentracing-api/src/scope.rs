@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -24,55 +23,89 @@ use crate::tracer::TracerInner;
 /// finishes when the later one closes, or with the thread.
 #[must_use = "a scope that is not kept closes at once"]
 pub struct Scope {
-    span: SharedSpan,
+    /// `None` for the no-op span and in a scope without one. The thread's stack has the same place, and the number means
+    /// something on this thread only: a scope is not [`Send`].
+    place: Option<Rc<SharedSpan>>,
     finishes_span: bool,
     scopes: Scopes,
     number: u64,
-    /// The number means something on one thread only.
-    not_send: PhantomData<*const ()>,
 }
 
 impl Scope {
     /// Returns the span; the no-op span in a scope without one.
     pub fn span(&self) -> &SharedSpan {
-        &self.span
+        self.place.as_deref().unwrap_or(&NOOP)
     }
 
     /// Ends the scope: what was active before is active again, and a span that was handed over
     /// finishes.
+    #[inline]
     pub fn close(self) {
         drop(self);
     }
 
+    /// The scope of a tracer that does nothing.
+    #[inline]
+    pub(crate) const fn noop() -> Self {
+        Self { place: None, finishes_span: false, scopes: Scopes::Noop, number: u64::MAX }
+    }
+
     pub(crate) fn enter(scopes: Scopes, activation: Activation) -> Self {
         let Activation { span, finishes_span } = activation;
-        let number = scopes.enter(Some(&span));
-        Self { span, finishes_span, scopes, number, not_send: PhantomData }
+        let (place, number) = match &scopes {
+            Scopes::Noop => (place(span), u64::MAX),
+            Scopes::ThreadLocal => {
+                let place = place(span);
+                let number = push(Some(Rc::clone(&place)));
+                (place, number)
+            }
+            Scopes::Backend(tracer) => {
+                let number = tracer.backend.scope_manager().enter(Some(span.clone()));
+                (place(span), number)
+            }
+        };
+        Self { place: Some(place), finishes_span, scopes, number }
     }
 
     pub(crate) fn enter_none(scopes: Scopes) -> Self {
         let number = scopes.enter(None);
-        Self {
-            span: SharedSpan::of_noop(),
-            finishes_span: false,
-            scopes,
-            number,
-            not_send: PhantomData,
-        }
+        Self { place: None, finishes_span: false, scopes, number }
     }
 }
 
 impl Drop for Scope {
+    #[inline]
     fn drop(&mut self) {
-        // One that its owner has finished need not finish once more.
-        let finish = (self.finishes_span && !self.span.is_finished())
-            .then(|| mem::replace(&mut self.span, SharedSpan::of_noop()));
-        if let Some(span) = &finish {
-            if thread::panicking() {
-                span.mark_panicked();
-            }
+        match (self.place.take(), &self.scopes) {
+            (None, Scopes::Noop) => {}
+            (None, scopes) => scopes.exit(self.number, None),
+            (Some(place), scopes) => exit(scopes, self.number, place, self.finishes_span),
         }
-        self.scopes.exit(self.number, finish);
+    }
+}
+
+/// What a scope without a span shows.
+static NOOP: SharedSpan = SharedSpan::of_noop();
+
+/// Ends a scope that has a span.
+fn exit(scopes: &Scopes, number: u64, place: Rc<SharedSpan>, finishes_span: bool) {
+    if finishes_span && thread::panicking() {
+        place.mark_panicked();
+    }
+    match scopes {
+        Scopes::Noop => {}
+        Scopes::ThreadLocal if pop_innermost(number).is_some() => {}
+        _ => {
+            // One that its owner has finished need not finish once more.
+            let finish = finishes_span && !place.is_finished();
+            scopes.exit(number, finish.then(|| SharedSpan::clone(&place)));
+            return recycle(place);
+        }
+    }
+    if finishes_span {
+        finish_and_recycle(place);
+    } else {
+        recycle(place);
     }
 }
 
@@ -80,22 +113,22 @@ impl Deref for Scope {
     type Target = SharedSpan;
 
     fn deref(&self) -> &SharedSpan {
-        &self.span
+        self.span()
     }
 }
 
 impl HasContext for Scope {
     fn to_context(&self) -> Option<SpanContext> {
-        self.span.to_context()
+        self.span().to_context()
     }
 }
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
-            .field("span", &self.span)
+            .field("span", self.span())
             .field("finishes_span", &self.finishes_span)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -167,16 +200,15 @@ impl ScopeManager for ThreadLocalScopes {
     }
 
     fn enter(&self, span: Option<SharedSpan>) -> u64 {
-        // Where the thread is ending and its stack is gone, no slot has the number.
-        STACK.try_with(|stack| stack.push(span)).unwrap_or(u64::MAX)
+        push(span.map(place))
     }
 
     fn exit(&self, scope: u64, finish: Option<SharedSpan>) {
-        if let Some(slot) = STACK.try_with(|stack| stack.pop_innermost(scope)).ok().flatten() {
+        if let Some(slot) = pop_innermost(scope) {
             if let Some(span) = finish {
                 span.finish_with_scope();
             }
-            let _ = STACK.try_with(|stack| stack.recycle(slot));
+            slot.recycle();
             return;
         }
         let mut finish = finish;
@@ -193,7 +225,7 @@ impl ScopeManager for ThreadLocalScopes {
                 if let Some(span) = &slot.finish {
                     span.finish_with_scope();
                 }
-                let _ = STACK.try_with(|stack| stack.recycle(slot));
+                slot.recycle();
             }
         }
     }
@@ -222,6 +254,55 @@ fn active_in_thread<R>(look: impl FnOnce(&Rc<SharedSpan>) -> Option<R>) -> Optio
     STACK.try_with(look).ok()?
 }
 
+/// Opens a scope on this thread.
+fn push(span: Option<Rc<SharedSpan>>) -> u64 {
+    // Where the thread is ending and its stack is gone, no slot has the number.
+    STACK.try_with(|stack| stack.push(span)).unwrap_or(u64::MAX)
+}
+
+/// Takes the slot of a scope that closes, if it is the innermost: the usual way.
+fn pop_innermost(scope: u64) -> Option<Slot> {
+    STACK.try_with(|stack| stack.pop_innermost(scope)).ok().flatten()
+}
+
+/// Puts a span in a place of its own.
+fn place(span: SharedSpan) -> Rc<SharedSpan> {
+    let spare = STACK.try_with(|stack| stack.spares.borrow_mut().pop()).ok().flatten();
+    match spare {
+        Some(mut place) => {
+            // A spare place is nobody else's.
+            *Rc::make_mut(&mut place) = span;
+            place
+        }
+        None => Rc::new(span),
+    }
+}
+
+/// Finishes the span of a place that is needed no more.
+fn finish_and_recycle(mut place: Rc<SharedSpan>) {
+    let Some(span) = Rc::get_mut(&mut place) else { return place.finish_with_scope() };
+    mem::replace(span, SharedSpan::of_noop()).finish_and_drop();
+    keep(place);
+}
+
+/// Drops the span of a place that is needed no more, unless somebody still looks at it.
+fn recycle(mut place: Rc<SharedSpan>) {
+    let Some(span) = Rc::get_mut(&mut place) else { return };
+    drop(mem::replace(span, SharedSpan::of_noop()));
+    keep(place);
+}
+
+/// Keeps an empty place for reuse.
+fn keep(place: Rc<SharedSpan>) {
+    // A full or vanished stack drops it.
+    let _ = STACK.try_with(|stack| {
+        let mut spares = stack.spares.borrow_mut();
+        if spares.len() < MAX_SPARES {
+            spares.push(place);
+        }
+    });
+}
+
 thread_local! {
     static STACK: Stack =
         const { Stack { slots: RefCell::new(Vec::new()), spares: RefCell::new(Vec::new()) } };
@@ -245,9 +326,16 @@ struct Slot {
     finish: Option<SharedSpan>,
 }
 
+impl Slot {
+    fn recycle(self) {
+        if let Some(place) = self.span {
+            recycle(place);
+        }
+    }
+}
+
 impl Stack {
-    fn push(&self, span: Option<SharedSpan>) -> u64 {
-        let span = span.map(|span| self.place(span));
+    fn push(&self, span: Option<Rc<SharedSpan>>) -> u64 {
         let mut slots = self.slots.borrow_mut();
         slots.push(Slot { span, is_closed: false, finish: None });
         DEPTH.set(slots.len());
@@ -264,30 +352,6 @@ impl Stack {
         slot.is_closed = true;
         mem::swap(&mut slot.finish, finish);
         true
-    }
-
-    /// Puts a span in a place of its own.
-    fn place(&self, span: SharedSpan) -> Rc<SharedSpan> {
-        let spare = self.spares.borrow_mut().pop();
-        match spare {
-            Some(mut place) => {
-                // A spare place is nobody else's.
-                *Rc::make_mut(&mut place) = span;
-                place
-            }
-            None => Rc::new(span),
-        }
-    }
-
-    /// Drops the span of a slot, and keeps its place unless somebody still looks at it.
-    fn recycle(&self, slot: Slot) {
-        let Some(mut place) = slot.span else { return };
-        let Some(span) = Rc::get_mut(&mut place) else { return };
-        drop(mem::replace(span, SharedSpan::of_noop()));
-        let mut spares = self.spares.borrow_mut();
-        if spares.len() < MAX_SPARES {
-            spares.push(place);
-        }
     }
 
     /// Takes the slot if it is the innermost and nothing waits for it: the usual way of a scope.

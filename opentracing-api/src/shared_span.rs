@@ -220,6 +220,21 @@ impl SharedSpan {
         access.finish(None);
     }
 
+    /// As [`SharedSpan::finish_with_scope`], by an owner who needs the span no more: the last one takes no lock.
+    pub(crate) fn finish_and_drop(mut self) {
+        let Some(mut cell) = self.cell.take() else { return };
+        let Some(place) = Arc::get_mut(&mut cell) else {
+            self.cell = Some(cell);
+            return self.finish_with_scope();
+        };
+        let backend = get_mut(&mut place.span).backend.take();
+        place.clear();
+        put_pooled(cell);
+        if let Some(backend) = backend {
+            backend.finish(None);
+        }
+    }
+
     fn finish_with(&self, time: Option<SystemTime>) {
         let Some(access) = self.access() else { return };
         if access.finish(time) {
@@ -355,7 +370,11 @@ impl Cell {
 
     /// Empties the cell; finishes the span where that has not happened.
     fn clear(&mut self) {
-        drop(mem::replace(get_mut(&mut self.span), Span::noop()));
+        let span = get_mut(&mut self.span);
+        if span.is_recording() {
+            drop(mem::replace(span, Span::noop()));
+        }
+        drop(span.context.take_attachment());
         drop(get_mut(&mut self.context).take_attachment());
     }
 }

@@ -73,7 +73,11 @@ impl Tracer {
     }
 
     /// Starts a span and makes it the active one until the scope closes; then it finishes.
+    #[inline]
     pub fn start_active_span(&self, operation_name: &str) -> Scope {
+        if matches!(self.0, TracerKind::Noop) {
+            return Scope::noop();
+        }
         self.activate(self.start_span(operation_name))
     }
 
@@ -83,6 +87,9 @@ impl Tracer {
         operation_name: &str,
         options: StartSpanOptions<'_>,
     ) -> Scope {
+        if matches!(self.0, TracerKind::Noop) {
+            return Scope::noop();
+        }
         self.activate(self.start_span_with(operation_name, options))
     }
 
@@ -99,7 +106,7 @@ impl Tracer {
     /// });
     /// ```
     pub fn in_span<R>(&self, operation_name: &str, f: impl FnOnce(&SharedSpan) -> R) -> R {
-        self.in_span_with(operation_name, StartSpanOptions::new(), f)
+        f(self.start_active_span(operation_name).span())
     }
 
     /// As [`Tracer::in_span`], with options.
@@ -109,8 +116,7 @@ impl Tracer {
         options: StartSpanOptions<'_>,
         f: impl FnOnce(&SharedSpan) -> R,
     ) -> R {
-        let scope = self.start_active_span_with(operation_name, options);
-        f(scope.span())
+        f(self.start_active_span_with(operation_name, options).span())
     }
 
     /// As [`Tracer::in_span`] for a fallible `f`: an error is recorded on the span and returned.
@@ -133,7 +139,7 @@ impl Tracer {
         operation_name: &str,
         f: impl FnOnce(&SharedSpan) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.try_in_span_with(operation_name, StartSpanOptions::new(), f)
+        self.in_span(operation_name, |span| recording_error(span, f))
     }
 
     /// As [`Tracer::try_in_span`], with options.
@@ -146,9 +152,7 @@ impl Tracer {
         options: StartSpanOptions<'_>,
         f: impl FnOnce(&SharedSpan) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.in_span_with(operation_name, options, |span| {
-            f(span).inspect_err(|error| span.log_failure(|| Failure::of_display(error)))
-        })
+        self.in_span_with(operation_name, options, |span| recording_error(span, f))
     }
 
     /// Returns the span that is active here: on this thread, unless the tracer's implementation
@@ -370,6 +374,14 @@ impl TracerInner {
     fn active_context_in_scopes(&self) -> Option<SpanContext> {
         self.backend.scope_manager().active_context().filter(|context| !context.is_empty())
     }
+}
+
+/// Runs `f`, and records its error on the span.
+fn recording_error<T, E: fmt::Display>(
+    span: &SharedSpan,
+    f: impl FnOnce(&SharedSpan) -> Result<T, E>,
+) -> Result<T, E> {
+    f(span).inspect_err(|error| span.log_failure(|| Failure::of_display(error)))
 }
 
 /// Out of line, so that the way of a concrete tracer is short.
