@@ -8,11 +8,14 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
+use crate::diagnostics;
+use crate::foreign;
 use crate::id::{SpanId, TraceId};
 use crate::raw::fork;
 
 /// Makes the ids of new traces and spans. Ids must be valid, and unlikely to come twice anywhere: in the child of a `fork`
-/// neither, which begins with a copy of its parent's generator.
+/// neither, which begins with a copy of its parent's generator. Where a generator panics, or makes an id that is not valid, a
+/// random one takes its place.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,7 +114,9 @@ impl IdGenerator for ProviderIds {
     fn new_trace_id(&self) -> TraceId {
         match self {
             Self::Random(ids) => ids.new_trace_id(),
-            Self::Other(ids) => ids.new_trace_id(),
+            Self::Other(ids) => foreign::call(|| ids.new_trace_id())
+                .filter(|trace_id| trace_id.is_valid())
+                .unwrap_or_else(|| substitute().new_trace_id()),
         }
     }
 
@@ -119,16 +124,28 @@ impl IdGenerator for ProviderIds {
     fn new_span_id(&self) -> SpanId {
         match self {
             Self::Random(ids) => ids.new_span_id(),
-            Self::Other(ids) => ids.new_span_id(),
+            Self::Other(ids) => foreign::call(|| ids.new_span_id())
+                .filter(|span_id| span_id.is_valid())
+                .unwrap_or_else(|| substitute().new_span_id()),
         }
     }
 
     fn is_random(&self) -> bool {
         match self {
             Self::Random(ids) => ids.is_random(),
-            Self::Other(ids) => ids.is_random(),
+            Self::Other(ids) => foreign::call(|| ids.is_random()).unwrap_or(false),
         }
     }
+}
+
+/// Stands in for a generator that made no valid id.
+#[cold]
+fn substitute() -> RandomIdGenerator {
+    diagnostics::warn(
+        "id_generator.failed",
+        format_args!("the id generator panicked or made an id of zero: a random one is used"),
+    );
+    RandomIdGenerator::new()
 }
 
 #[inline]

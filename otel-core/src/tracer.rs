@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::attribute::{AttributeSource, KeyValue, Value};
+use crate::attribute::{AttributeSource, KeyValue};
 use crate::context::{Context, is_current_suppressed};
+use crate::diagnostics;
+use crate::foreign;
 use crate::id::SpanId;
 use crate::id_generator::IdGenerator;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::provider::ProviderInner;
 use crate::record::SpanIds;
-use crate::sampler::{SamplingDecision, SamplingInput, SamplingResult};
+use crate::sampler::{NO_ATTRIBUTES, SamplingDecision, SamplingInput, SamplingResult};
 use crate::span::{CurrentSpan, Link, SharedSpan, Span, SpanBuilder, SpanKind};
 use crate::span_context::{SpanContext, TraceFlags};
 
@@ -62,7 +64,9 @@ impl Tracer {
     // Not inlined, and a span is made where it is returned: so it is written where the caller will have it, without a move.
     #[inline(never)]
     pub fn start_request(&self, request: &SpanRequest<'_>) -> Span {
-        let local_parent = request.parent.filter(|parent| parent.is_valid() && !parent.is_remote());
+        let local_parent = request.parent.filter(|parent| {
+            parent.is_valid() && !parent.is_remote() && !parent.flags().is_deferred()
+        });
         if let (Some(parent), None) = (local_parent, request.forced) {
             if let Some(span_id) = self.follow() {
                 if !parent.is_sampled() {
@@ -268,19 +272,21 @@ impl ProviderInner {
         let result = match request.forced.or_else(|| decided.map(TraceFlags::is_sampled)) {
             Some(true) => SamplingResult::record_and_sample(),
             Some(false) => SamplingResult::drop(),
-            None => self.sampler.should_sample(&SamplingInput {
+            None => self.ask_guarded(&SamplingInput {
                 parent,
                 trace_id,
                 name: request.name,
                 kind: request.kind,
                 attributes: request.attributes.unwrap_or(NO_ATTRIBUTES),
                 links: request.links,
+                parent_context: request.parent_context,
             }),
         };
         let is_sampled = result.decision == SamplingDecision::RecordAndSample;
         let flags = flags.with(TraceFlags::SAMPLED, is_sampled);
-        let is_wanted = request.forced.or_else(|| decided.map(TraceFlags::is_debug));
-        let flags = is_wanted.map_or(flags, |is_wanted| flags.with(TraceFlags::DEBUG, is_wanted));
+        let is_debug = request.forced.or_else(|| decided.map(TraceFlags::is_debug));
+        let is_debug = is_debug.or(result.is_debug);
+        let flags = is_debug.map_or(flags, |is_debug| flags.with(TraceFlags::DEBUG, is_debug));
         let trace_state = match result.trace_state {
             Some(trace_state) => (!trace_state.is_empty()).then(|| Arc::new(trace_state)),
             None => parent.and_then(SpanContext::shared_trace_state).cloned(),
@@ -292,6 +298,15 @@ impl ProviderInner {
             sampler_attributes: result.attributes,
         }
     }
+
+    /// Asks the sampler. One that panics decides nothing: the span follows its parent, and a root is dropped.
+    fn ask_guarded(&self, input: &SamplingInput<'_>) -> SamplingResult {
+        foreign::call(|| self.sampler.should_sample(input)).unwrap_or_else(|| {
+            diagnostics::warn("sampler.panicked", format_args!("a sampler panicked"));
+            input.parent.map_or(SamplingResult::drop(), SamplingResult::as_sampled)
+        })
+    }
 }
 
-const NO_ATTRIBUTES: &dyn AttributeSource = &([] as [(&str, Value<'_>); 0]);
+#[cfg(test)]
+mod tests;

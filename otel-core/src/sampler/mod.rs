@@ -3,19 +3,34 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::attribute::{AttributeSource, KeyValue};
+use crate::attribute::{AttributeSource, KeyValue, Value};
+use crate::context::Context;
 use crate::id::TraceId;
 use crate::span::{Link, SpanKind};
 use crate::span_context::SpanContext;
 use crate::trace_state::TraceState;
 
 mod constant;
+mod rate;
+mod trace_id_ratio;
+mod probability;
+mod ot_entry;
 mod parent_based;
+mod always_record;
+mod sampling_priority;
 
+pub use always_record::AlwaysRecordSampler;
 pub use constant::{AlwaysOffSampler, AlwaysOnSampler, ConstSampler};
 pub use parent_based::ParentBasedSampler;
+pub use probability::ProbabilitySampler;
+pub use rate::SamplingRate;
+pub use sampling_priority::SamplingPrioritySampler;
+pub use trace_id_ratio::TraceIdRatioSampler;
 
 /// Decides whether a span that is about to start is recorded and kept.
+///
+/// A sampler is called on the thread that starts the span, and must not wait. Where one panics, the span is sampled as its parent
+/// is, and a root is dropped.
 ///
 /// ```
 /// use otel_core::sampler::{Sampler, SamplingInput, SamplingResult};
@@ -41,9 +56,19 @@ pub trait Sampler: fmt::Debug + Send + Sync + 'static {
     /// Names the sampler with its settings.
     fn description(&self) -> String;
 
-    /// Tells whether a span with a parent in this process always follows it: the sampler is then not asked.
+    /// Tells whether a span with a parent in this process always follows it: the sampler is then not asked. Asked for once,
+    /// when the provider is built.
     fn local_children_follow(&self) -> bool {
         false
+    }
+}
+
+/// Asks a sampler in the place of the tracer: one that local children follow is not asked for them.
+fn ask(sampler: &dyn Sampler, input: &SamplingInput<'_>) -> SamplingResult {
+    let follows = |parent: &&SpanContext| !parent.is_remote() && !parent.flags().is_deferred();
+    match input.parent.filter(follows) {
+        Some(parent) if sampler.local_children_follow() => SamplingResult::as_sampled(parent),
+        _ => sampler.should_sample(input),
     }
 }
 
@@ -77,6 +102,42 @@ pub struct SamplingInput<'a> {
     pub attributes: &'a dyn AttributeSource,
     /// The links given at the start.
     pub links: &'a [Link<'a>],
+    pub(crate) parent_context: &'a dyn Fn() -> Context,
+}
+
+impl<'a> SamplingInput<'a> {
+    /// Describes a root with nothing but a name: the fields can be set afterwards, for a test of a sampler.
+    ///
+    /// ```
+    /// use otel_core::TraceId;
+    /// use otel_core::sampler::{AlwaysOnSampler, Sampler, SamplingInput, SamplingResult};
+    ///
+    /// let attributes = [("customer", 7.into())];
+    /// let mut input = SamplingInput::new(TraceId::from_parts(0, 1), "GET /orders");
+    /// input.attributes = &attributes;
+    /// assert_eq!(AlwaysOnSampler.should_sample(&input), SamplingResult::record_and_sample());
+    /// ```
+    pub fn new(trace_id: TraceId, name: &'a str) -> Self {
+        Self {
+            parent: None,
+            trace_id,
+            name,
+            kind: SpanKind::Internal,
+            attributes: NO_ATTRIBUTES,
+            links: &[],
+            parent_context: &Context::new,
+        }
+    }
+
+    /// Returns the trace state that the span has unless the sampler gives it another: the parent's.
+    pub fn trace_state(&self) -> &'a TraceState {
+        self.parent.map_or(TraceState::EMPTY, SpanContext::trace_state)
+    }
+
+    /// Finds the context of the parent, with its baggage.
+    pub fn parent_context(&self) -> Context {
+        (self.parent_context)()
+    }
 }
 
 impl fmt::Debug for SamplingInput<'_> {
@@ -98,6 +159,9 @@ pub struct SamplingResult {
     pub attributes: Option<Arc<[KeyValue]>>,
     /// The trace state of the new span; `None` leaves the parent's.
     pub trace_state: Option<TraceState>,
+    /// Whether the trace is marked as one that somebody wants ([`TraceFlags::DEBUG`](crate::TraceFlags::DEBUG)); `None` leaves it
+    /// as the parent's.
+    pub is_debug: Option<bool>,
 }
 
 impl SamplingResult {
@@ -130,8 +194,20 @@ impl SamplingResult {
         self
     }
 
+    /// Returns this result with the trace marked as one that somebody wants, or no longer marked.
+    #[must_use]
+    pub fn with_debug(mut self, is_debug: bool) -> Self {
+        self.is_debug = Some(is_debug);
+        self
+    }
+
+    /// Follows a parent.
+    pub(crate) fn as_sampled(parent: &SpanContext) -> Self {
+        if parent.is_sampled() { Self::record_and_sample() } else { Self::drop() }
+    }
+
     const fn of(decision: SamplingDecision) -> Self {
-        Self { decision, attributes: None, trace_state: None }
+        Self { decision, attributes: None, trace_state: None, is_debug: None }
     }
 }
 
@@ -145,3 +221,5 @@ pub enum SamplingDecision {
     /// Both.
     RecordAndSample,
 }
+
+pub(crate) const NO_ATTRIBUTES: &dyn AttributeSource = &([] as [(&str, Value<'_>); 0]);

@@ -74,8 +74,7 @@ impl Sampler for ParentBasedSampler {
         };
         match delegate {
             Some(delegate) => delegate.should_sample(input),
-            None if parent.is_sampled() => AlwaysOnSampler.should_sample(input),
-            None => AlwaysOffSampler.should_sample(input),
+            None => SamplingResult::as_sampled(parent),
         }
     }
 
@@ -101,27 +100,16 @@ impl Sampler for ParentBasedSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribute::{AttributeSource, Value};
     use crate::id::{SpanId, TraceId};
     use crate::sampler::SamplingDecision::{Drop, RecordAndSample};
-    use crate::span::SpanKind;
     use crate::span_context::{SpanContext, TraceFlags};
 
     fn decide(
         sampler: &impl Sampler,
         parent: Option<&SpanContext>,
     ) -> crate::sampler::SamplingDecision {
-        let attributes: &[(&str, Value<'_>)] = &[];
-        let attributes: &dyn AttributeSource = &attributes;
-        let trace_id = TraceId::from_parts(1, 1);
-        let input = SamplingInput {
-            parent,
-            trace_id,
-            name: "",
-            kind: SpanKind::Internal,
-            attributes,
-            links: &[],
-        };
+        let mut input = SamplingInput::new(TraceId::from_parts(1, 1), "");
+        input.parent = parent;
         sampler.should_sample(&input).decision
     }
 
