@@ -119,6 +119,7 @@ impl Tracer {
                 StartDecision {
                     context: parent.child(span_id),
                     parent_span_id: parent.span_id(),
+                    has_remote_parent: false,
                     is_recording: parent.flags().is_sampled(),
                     sampler_attributes: None,
                 }
@@ -235,6 +236,8 @@ pub struct StartDecision {
     pub context: SpanContext,
     /// The parent's id; invalid for a root.
     pub parent_span_id: SpanId,
+    /// Whether the parent is in another process.
+    pub(crate) has_remote_parent: bool,
     /// Whether the span is recorded.
     pub is_recording: bool,
     /// Attributes that the sampler gave.
@@ -246,6 +249,7 @@ impl StartDecision {
         Self {
             context,
             parent_span_id: SpanId::INVALID,
+            has_remote_parent: false,
             is_recording: false,
             sampler_attributes: None,
         }
@@ -294,6 +298,7 @@ impl ProviderInner {
         StartDecision {
             context: SpanContext::local(trace_id, span_id, flags, trace_state),
             parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
+            has_remote_parent: parent.is_some_and(SpanContext::is_remote),
             is_recording: result.decision != SamplingDecision::Drop,
             sampler_attributes: result.attributes,
         }

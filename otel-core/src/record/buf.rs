@@ -5,7 +5,9 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
 use super::entry::{Entry, push_bytes, push_nested, put, read_u32, read_u64, scalar_len};
-use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, SpanView, head, kind};
+use super::{
+    EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, REMOTE_LINK, REMOTE_PARENT, SpanView, head, kind,
+};
 use crate::attribute::{AttributeSource, Value};
 use crate::id::{SpanId, TraceId};
 use crate::instrumentation_scope::InstrumentationScope;
@@ -25,6 +27,7 @@ pub struct SpanBuf {
     len: usize,
     name_len: usize,
     kind: SpanKind,
+    has_remote_parent: bool,
     status: StatusCode,
     n_attributes: usize,
     n_events: usize,
@@ -48,6 +51,7 @@ impl SpanBuf {
             len: head::LEN,
             name_len: 0,
             kind: SpanKind::Internal,
+            has_remote_parent: false,
             status: StatusCode::Unset,
             n_attributes: 0,
             n_events: 0,
@@ -72,6 +76,7 @@ impl SpanBuf {
         copy_short(self.extend(name.len()), name.as_bytes());
         self.name_len = name.len();
         self.kind = kind;
+        self.has_remote_parent = false;
         self.status = StatusCode::Unset;
         self.n_attributes = 0;
         self.n_events = 0;
@@ -144,6 +149,11 @@ impl SpanBuf {
     /// Returns the kind.
     pub fn kind(&self) -> SpanKind {
         self.kind
+    }
+
+    /// Notes that the parent is in another process: its context came out of a carrier.
+    pub fn set_remote_parent(&mut self) {
+        self.has_remote_parent = true;
     }
 
     /// Returns the status.
@@ -330,7 +340,8 @@ impl SpanBuf {
         put(body, 0, context.trace_id().high().to_le_bytes());
         put(body, 8, context.trace_id().low().to_le_bytes());
         put(body, 16, context.span_id().as_u64().to_le_bytes());
-        put(body, 24, context.flags().bits().to_le_bytes());
+        let remote = if context.is_remote() { REMOTE_LINK } else { 0 };
+        put(body, 24, (context.flags().bits() | remote).to_le_bytes());
         put(body, 30, (trace_state.len() as u16).to_le_bytes());
         body[LINK_HEAD_LEN..].copy_from_slice(trace_state.as_bytes());
         buf.push_fields(block + 26, fields, limits.attributes_per_link, limits);
@@ -348,7 +359,8 @@ impl SpanBuf {
         let len = self.len;
         self.extend(8).fill(0);
         self.len = len;
-        let (kind, status) = (self.kind as u8, self.status as u8);
+        let remote = if self.has_remote_parent { REMOTE_PARENT } else { 0 };
+        let (kind, status) = (self.kind as u8 | remote, self.status as u8);
         let (name_len, scope_index) = (self.name_len as u32, scope.index());
         let counts = [self.n_attributes, self.n_events, self.n_links].map(saturating_u16);
         let dropped = [self.dropped_events, self.dropped_links].map(|n| saturating_u16(n as usize));

@@ -14,7 +14,7 @@
 //! | head, from byte | what |
 //! | --- | --- |
 //! | 0 | `u32` frame length |
-//! | 4 | `u8` kind, `u8` status, `u16` trace flags |
+//! | 4 | `u8` kind, with bit 7 for a parent in another process, `u8` status, `u16` trace flags |
 //! | 8 | `u64` trace id high, `u64` trace id low, `u64` span id, `u64` parent id |
 //! | 40 | `u64` start in Unix nanoseconds, `u64` duration in nanoseconds |
 //! | 56 | `u32` name length, `u32` area length |
@@ -26,8 +26,8 @@
 //!
 //! A block (an event, a link, the trace state, the status description) is a `u32` with its type, a `u32` body length,
 //! then the body. An event's body is `u64` Unix nanoseconds, `u32` name length, `u16` fields, `u16` dropped fields, the
-//! name, then its fields as entries. A link's is `u64` trace id high and low, `u64` span id, `u16` flags, `u16` fields,
-//! `u16` dropped fields, `u16` trace state length, the trace state, then its fields. Readers skip blocks they do not know.
+//! name, then its fields as entries. A link's is `u64` trace id high and low, `u64` span id, `u16` flags, with bit 15 for a
+//! span in another process, `u16` fields, `u16` dropped fields, `u16` trace state length, the trace state, then its fields. Readers skip blocks they do not know.
 
 mod buf;
 mod data;
@@ -64,6 +64,11 @@ mod head {
     pub(super) const DROPPED_EVENTS: usize = 76;
     pub(super) const DROPPED_LINKS: usize = 78;
 }
+
+/// Set beside the kind where the parent is in another process.
+const REMOTE_PARENT: u8 = 0x80;
+/// Set beside the flags of a link to a span in another process; no flag has this bit.
+const REMOTE_LINK: u16 = 0x8000;
 
 /// The types of entries and blocks.
 mod kind {

@@ -62,6 +62,27 @@ fn what_goes_in_comes_out() {
 }
 
 #[test]
+fn a_record_knows_which_of_the_spans_it_names_are_in_another_process() {
+    let (near, mut buf) = (SpanContext::default(), started("span"));
+    let far = near.clone().with_flags(TraceFlags::SAMPLED).with_remote(true);
+    for kind in [SpanKind::Internal, SpanKind::Client, SpanKind::Consumer] {
+        for has_remote_parent in [true, false] {
+            buf.start("span", kind, SpanIds::default());
+            if has_remote_parent {
+                buf.set_remote_parent();
+            }
+            buf.add_link(&near, &[], &LIMITS);
+            buf.add_link(&far, &[], &LIMITS);
+            let scope = InstrumentationScope::default();
+            let span = buf.finish(SpanTimes::default(), &scope);
+            assert_eq!((span.kind(), span.has_remote_parent()), (kind, has_remote_parent));
+            let links: Vec<_> = span.links().map(|link| (link.is_remote(), link.flags())).collect();
+            assert_eq!(links, [(false, TraceFlags::NONE), (true, TraceFlags::SAMPLED)]);
+        }
+    }
+}
+
+#[test]
 fn a_repeated_key_keeps_its_place_and_takes_the_last_value() {
     let mut buf = started("span");
     for (key, value) in [("a", "1"), ("b", "2"), ("c", "3"), ("a", "a longer value"), ("c", "")] {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, head, kind};
+use super::{EVENT_HEAD_LEN, LINK_HEAD_LEN, REMOTE_LINK, REMOTE_PARENT, head, kind};
 use crate::attribute::{KeyValue, OwnedValue};
 use crate::id::{SpanId, TraceId};
 use crate::instrumentation_scope::InstrumentationScope;
@@ -90,7 +90,13 @@ impl<'a> SpanView<'a> {
     /// Returns the kind.
     #[inline]
     pub fn kind(&self) -> SpanKind {
-        SpanKind::from_u8(self.head[head::KIND])
+        SpanKind::from_u8(self.head[head::KIND] & !REMOTE_PARENT)
+    }
+
+    /// Tells whether the parent is in another process: its context came out of a carrier.
+    #[inline]
+    pub fn has_remote_parent(&self) -> bool {
+        self.head[head::KIND] & REMOTE_PARENT != 0
     }
 
     /// Returns the status.
@@ -478,6 +484,11 @@ impl<'a> LinkView<'a> {
     /// Returns the flags of the other span's context.
     pub fn flags(&self) -> TraceFlags {
         TraceFlags::from_bits(u16_at(self.head, 24))
+    }
+
+    /// Tells whether the other span is in another process: its context came out of a carrier.
+    pub fn is_remote(&self) -> bool {
+        u16_at(self.head, 24) & REMOTE_LINK != 0
     }
 
     /// Returns the trace state of the other span's context.

@@ -52,6 +52,9 @@ impl RecordingSpan {
         let ids = SpanIds::new(&decision.context, decision.parent_span_id);
         let attributes = decision.sampler_attributes.as_deref();
         self.start(tracer, request, ids, attributes, decision.context.trace_state());
+        if decision.has_remote_parent {
+            self.buf.set_remote_parent();
+        }
     }
 
     #[inline]
