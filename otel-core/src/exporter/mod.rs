@@ -63,6 +63,18 @@ pub trait SpanExporter: fmt::Debug + Send + 'static {
         Ok(())
     }
 
+    /// Sends what is still held back at the end of an interval, when nobody waits for it: an exporter that would have to
+    /// wait itself, as before it tries once more, comes back at once and is asked again after the next interval.
+    ///
+    /// Default: [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    fn tick(&mut self, timeout: Duration) -> Result<(), ExportError> {
+        self.flush(timeout)
+    }
+
     /// Sends what is still held back, and lets go of what the exporter holds. Later batches are refused.
     ///
     /// # Errors
@@ -77,7 +89,8 @@ pub trait SpanExporter: fmt::Debug + Send + 'static {
         0
     }
 
-    /// Returns how many of the spans taken over wait to be sent, until a flush at the latest.
+    /// Returns how many of the spans taken over wait to be sent: until a flush, or the close where a flush had not enough
+    /// time.
     fn held_spans(&self) -> u64 {
         0
     }

@@ -389,6 +389,7 @@ impl Worker {
         loop {
             let job = self.wait_for_job(next_flush);
             let timeout = job.timeout.unwrap_or(self.shared.interval);
+            let start = Instant::now();
             if job.is_closing {
                 self.shared.queue.close();
             }
@@ -396,12 +397,16 @@ impl Worker {
             if self.is_inherited() {
                 return;
             }
-            if job.must_flush {
-                flush_guarded(self.exporter.as_mut(), timeout);
-                next_flush = Instant::now() + self.shared.interval;
-            }
+            let left = timeout.saturating_sub(start.elapsed());
             if job.is_closing {
-                close_guarded(self.exporter.as_mut(), timeout);
+                close_guarded(self.exporter.as_mut(), left);
+            } else if job.timeout.is_some() {
+                flush_guarded(self.exporter.as_mut(), left);
+            } else if job.must_flush {
+                tick_guarded(self.exporter.as_mut(), left);
+            }
+            if job.must_flush {
+                next_flush = Instant::now() + self.shared.interval;
             }
             self.answer(&job);
             if job.is_closing {
@@ -459,7 +464,9 @@ impl Worker {
     fn answer(&mut self, job: &Job) {
         self.counts.ask(self.exporter.as_ref());
         *self.shared.exported.lock() = self.counts;
-        self.shared.tickets.answer(job);
+        // What an exporter still holds after its close is counted as lost.
+        let is_done = job.is_closing || self.counts.held_spans == 0;
+        self.shared.tickets.answer(job, is_done);
     }
 }
 
@@ -493,6 +500,10 @@ fn guarded(whose: &str, call: impl FnOnce()) {
 
 pub(super) fn flush_guarded(exporter: &mut dyn SpanExporter, timeout: Duration) {
     report_end(foreign::call(|| exporter.flush(timeout)));
+}
+
+fn tick_guarded(exporter: &mut dyn SpanExporter, timeout: Duration) {
+    report_end(foreign::call(|| exporter.tick(timeout)));
 }
 
 pub(super) fn close_guarded(exporter: &mut dyn SpanExporter, timeout: Duration) {

@@ -119,6 +119,13 @@ impl SpanProcessor for SimpleProcessor {
             let mut state = state.lock();
             if !state.is_closed {
                 super::batch::flush_guarded(state.exporter.as_mut(), timeout);
+                // Asked before another thread's span gets in.
+                let pending_spans = state.counts_now().pending_spans;
+                drop(state);
+                if pending_spans > 0 {
+                    let so_far = self.flushed();
+                    return Err(FlushError::TimedOut { timeout, so_far, pending_spans });
+                }
             }
         }
         Ok(self.flushed())

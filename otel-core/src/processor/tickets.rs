@@ -27,6 +27,8 @@ struct Desk {
     timeout: Duration,
     is_closing: bool,
     is_closed: bool,
+    /// The last flush ended before all was sent: its time ran out.
+    is_unfinished: bool,
 }
 
 /// What a caller waits with.
@@ -56,8 +58,8 @@ impl Tickets {
         Ticket(desk.taken)
     }
 
-    /// Waits until a ticket is answered; tells whether it was in time. A caller who leaves needs to do nothing: the worker
-    /// answers all the same.
+    /// Waits until a ticket is answered; tells whether that was in time, and all was done. A caller who leaves needs to do
+    /// nothing: the worker answers all the same.
     pub(super) fn wait(&self, ticket: Ticket, timeout: Duration) -> bool {
         let start = Instant::now();
         let mut desk = self.desk.lock();
@@ -68,7 +70,7 @@ impl Tickets {
             }
             desk = self.answers.wait_timeout(desk, left);
         }
-        true
+        !desk.is_unfinished
     }
 
     /// Leaves a call for the worker; tells whether it has to be woken, since nobody called before.
@@ -93,11 +95,14 @@ impl Tickets {
         (job.must_flush || job.is_closing || is_called).then_some(job)
     }
 
-    /// Answers all who waited for a job.
-    pub(super) fn answer(&self, job: &Job) {
+    /// Answers all who waited for a job; `is_done` tells whether nothing of it is left.
+    pub(super) fn answer(&self, job: &Job, is_done: bool) {
         let mut desk = self.desk.lock();
         // A job that only empties the queue was made when nobody waited: then this changes nothing.
         desk.answered = job.up_to;
+        if job.timeout.is_some() {
+            desk.is_unfinished = !is_done;
+        }
         desk.is_closed |= job.is_closing;
         drop(desk);
         self.answers.notify_all();

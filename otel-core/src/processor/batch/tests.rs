@@ -107,6 +107,78 @@ fn a_refused_batch_and_a_panicking_exporter_cost_their_spans_only() {
     assert_eq!((counts.finished_spans, counts.exported_spans, counts.failed_spans), (6, 2, 4));
 }
 
+/// Holds all spans until it is let go, and tells how it is called.
+#[derive(Debug)]
+struct Holding {
+    held_spans: u64,
+    must_hold: Arc<AtomicBool>,
+    calls: mpsc::Sender<&'static str>,
+}
+
+impl Holding {
+    fn send(&mut self, call: &'static str) {
+        let _ = self.calls.send(call);
+        if !self.must_hold.load(Ordering::SeqCst) {
+            self.held_spans = 0;
+        }
+    }
+}
+
+impl SpanExporter for Holding {
+    fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
+        self.held_spans += batch.len() as u64;
+        Ok(())
+    }
+
+    fn flush(&mut self, _: Duration) -> Result<(), ExportError> {
+        self.send("flush");
+        Ok(())
+    }
+
+    fn tick(&mut self, _: Duration) -> Result<(), ExportError> {
+        self.send("tick");
+        Ok(())
+    }
+
+    fn close(&mut self, _: Duration) -> Result<(), ExportError> {
+        self.send("close");
+        Ok(())
+    }
+
+    fn held_spans(&self) -> u64 {
+        self.held_spans
+    }
+}
+
+#[test]
+fn a_flush_after_which_the_exporter_still_holds_spans_is_no_success() {
+    let (calls, called) = mpsc::channel();
+    let must_hold = Arc::new(AtomicBool::new(true));
+    let exporter = Holding { held_spans: 0, must_hold: Arc::clone(&must_hold), calls };
+    let provider = provider_of(BatchProcessor::builder(exporter).interval(LONG).build());
+    end_spans(&provider, 3);
+    let FlushError::TimedOut { pending_spans, so_far, .. } = provider.flush(LONG).unwrap_err()
+    else {
+        panic!("another error");
+    };
+    assert_eq!((pending_spans, so_far), (3, Flushed::new(0, 0)));
+    must_hold.store(false, Ordering::SeqCst);
+    assert_eq!(provider.flush(LONG).unwrap(), Flushed::new(3, 0));
+    must_hold.store(true, Ordering::SeqCst);
+    end_spans(&provider, 2);
+    assert_eq!(provider.close(LONG).unwrap(), Flushed::new(3, 2), "it had its chance");
+    assert_eq!(called.try_iter().collect::<Vec<_>>(), ["flush", "flush", "close"]);
+}
+
+#[test]
+fn an_interval_at_whose_end_nobody_waits_is_a_tick() {
+    let (calls, called) = mpsc::channel();
+    let exporter = Holding { held_spans: 0, must_hold: Arc::default(), calls };
+    let interval = Duration::from_millis(5);
+    let _provider = provider_of(BatchProcessor::builder(exporter).interval(interval).build());
+    assert_eq!(called.recv_timeout(LONG), Ok("tick"));
+}
+
 #[test]
 fn a_slow_exporter_fills_the_queue_and_what_finds_no_room_is_counted() {
     let (gate, wait) = mpsc::channel::<()>();

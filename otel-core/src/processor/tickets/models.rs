@@ -58,7 +58,7 @@ impl World {
             };
             let exported = self.ended.load(Ordering::Relaxed);
             self.exported.store(exported, Ordering::Relaxed);
-            self.tickets.answer(&job);
+            self.tickets.answer(&job, true);
             if job.is_closing || (exported, job.up_to) == (spans, n_tickets) {
                 return;
             }
