@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +55,34 @@ pub fn warn(cause: &'static str, message: fmt::Arguments<'_>) {
     }
 }
 
+/// Warns, once in the life of the process for each `cause` and `value`: for what does not change while a program runs.
+pub(crate) fn warn_once(cause: &'static str, value: &str, message: fmt::Arguments<'_>) {
+    let mut hasher = DefaultHasher::new();
+    (cause, value).hash(&mut hasher);
+    let hash = hasher.finish();
+    let heard = SAID.with(|said| match said.contains(&hash) {
+        true => Heard::Before,
+        false if said.len() >= MOST_SAID => Heard::Unknown,
+        false => {
+            said.push(hash);
+            Heard::First
+        }
+    });
+    match heard {
+        Heard::First => log(Level::Warning, message),
+        Heard::Before => {}
+        Heard::Unknown => warn(cause, message),
+    }
+}
+
+/// Whether something was said before.
+enum Heard {
+    First,
+    Before,
+    /// So much was said that not all of it is remembered.
+    Unknown,
+}
+
 fn log(level: Level, message: fmt::Arguments<'_>) {
     // Called without the lock: a logger may set another one, or have something to say itself.
     let logger = LOGGER.with(|logger| logger.clone());
@@ -103,6 +132,11 @@ type Logger = Arc<dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync>;
 static LOGGER: BriefMutex<Option<Logger>> = BriefMutex::new(None);
 static THROTTLE: BriefMutex<Throttle> = BriefMutex::new(Throttle { causes: None });
 
+/// What [`warn_once`] has said, as hashes.
+static SAID: BriefMutex<Vec<u64>> = BriefMutex::new(Vec::new());
+
+/// More than there are settings to be wrong.
+const MOST_SAID: usize = 256;
 /// How long a cause stays quiet after a message.
 const QUIET: Duration = Duration::from_secs(60);
 

@@ -36,6 +36,7 @@
 //! | [`record`] | a span as bytes: written by setters, read by exporters |
 //! | [`BatchProcessor`], [`SimpleProcessor`] | from the end of a span to an exporter |
 //! | [`exporter`] | where spans go: console, memory, and the trait for others |
+//! | [`mod@env`] | settings from environment variables, and what they came to be |
 //! | [`diagnostics`] | what the library says about itself |
 //!
 //! # Fork
@@ -66,6 +67,7 @@ mod processor;
 pub mod exporter;
 mod account;
 pub mod diagnostics;
+pub mod env;
 mod attribute;
 mod baggage;
 mod clock;

@@ -74,6 +74,7 @@ pub use jaeger::{JaegerMode, JaegerPropagator};
 pub use jaeger_binary::{BinaryError, JaegerBinaryPropagator};
 pub use named::{from_env, from_names};
 pub use ot::OtPropagator;
+pub(crate) use text::{Plus, percent_decoded};
 pub use trace_context::TraceContextPropagator;
 
 /// Writes what identifies a span into a carrier, and reads it back: one format, or several together.

@@ -38,7 +38,7 @@ pub(super) fn push_percent_encoded(into: &mut String, text: &str, is_plain: fn(u
 
 /// Takes percent-coding off; copies only where there is some. `None` for a text with a `%` that stands before anything
 /// but two digits, or one that is not UTF-8 afterwards.
-pub(super) fn percent_decoded(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
+pub(crate) fn percent_decoded(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
     match decoded(text, plus) {
         None => Some(Cow::Borrowed(text)),
         Some((bytes, true)) => String::from_utf8(bytes).ok().map(Cow::Owned),
@@ -57,7 +57,7 @@ pub(super) fn percent_decoded_lossy(text: &str) -> Cow<'_, str> {
 
 /// What a `+` stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Plus {
+pub(crate) enum Plus {
     /// Itself.
     Literal,
     /// A space, as HTML forms write it.
