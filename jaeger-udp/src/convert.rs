@@ -18,7 +18,8 @@
 //! | event | field `event` with its name, unless it has such an attribute; then its attributes | its attributes; field `event` only where it has none |
 //! | array, map | compact JSON text | same |
 //! | no value | empty text | same |
-//! | link attributes | nothing: a `SpanRef` has no place for them | same |
+//! | link attributes | nothing, since a `SpanRef` has no place for them; where asked for, a log `link` at the span's start | same |
+//! | event `exception` | its attributes as they are | same; where asked for, with OpenTracing's keys |
 //!
 //! A derived tag is left out where the user set one of its key, `error` aside as above: each key goes out once.
 
@@ -45,18 +46,28 @@ pub enum Dialect {
     JaegerClient,
 }
 
+/// What goes out besides, where it is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extras {
+    /// A log for each link with attributes.
+    pub(crate) link_logs: bool,
+    /// OpenTracing's keys for those of an `exception`, in the Jaeger clients' dialect.
+    pub(crate) opentracing_errors: bool,
+}
+
 /// Writes spans, all in one protocol; holds what it needs for one after another.
 #[derive(Debug)]
 pub(crate) struct SpanConverter {
     dialect: Dialect,
+    extras: Extras,
     trace: EncodedTraceId,
     /// The JSON text of one value: its length goes out before it.
     json: Vec<u8>,
 }
 
 impl SpanConverter {
-    pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, trace: EncodedTraceId::default(), json: Vec::new() }
+    pub(crate) fn new(dialect: Dialect, extras: Extras) -> Self {
+        Self { dialect, extras, trace: EncodedTraceId::default(), json: Vec::new() }
     }
 
     /// Writes a span as Thrift struct.
@@ -104,7 +115,8 @@ impl SpanConverter {
             out.lend(|out| write_derived::<P>(out, span, &plan, trim));
         }
 
-        if span.n_events() > 0 || span.dropped_events() > 0 {
+        let has_link_logs = self.extras.link_logs && span.n_links() > 0;
+        if span.n_events() > 0 || span.dropped_events() > 0 || has_link_logs {
             out.lend(|out| self.write_logs::<P>(out, span, plan.n_tags > 0, trim));
         }
         P::stop(out);
@@ -218,10 +230,14 @@ impl SpanConverter {
         let n_events = span.n_events().min(trim.n_logs);
         let tells_dropped = self.dialect == Dialect::JaegerClient && trim.n_logs > 0;
         let n_dropped = if tells_dropped { span.dropped_events() } else { 0 };
-        let n_logs = n_events + usize::from(n_dropped > 0);
+        let n_link_logs = self.told_links(span, trim).count();
+        let n_logs = n_link_logs + n_events + usize::from(n_dropped > 0);
         wire::logs_head::<P>(out, n_logs, has_tags);
         if n_logs == 0 {
             return;
+        }
+        for link in self.told_links(span, trim) {
+            self.write_link_log::<P>(out, micros(span.start_unix_nanos()), &link, trim.value_bytes);
         }
         for event in span.events().skip(span.n_events() - n_events) {
             self.write_log::<P>(out, &event, trim.value_bytes);
@@ -235,6 +251,35 @@ impl SpanConverter {
         }
     }
 
+    /// Visits the links that get a log: those that say more than a reference can. When logs have to go, these go first.
+    fn told_links<'a>(
+        &self,
+        span: &SpanView<'a>,
+        trim: &Trim,
+    ) -> impl Iterator<Item = LinkView<'a>> + use<'a> {
+        let is_told = self.extras.link_logs && trim.n_logs == usize::MAX;
+        let n_links = if is_told { span.n_links() } else { 0 };
+        span.links().take(n_links).filter(|link| link_fields(link).next().is_some())
+    }
+
+    #[cold]
+    fn write_link_log<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Cursor<'_>,
+        timestamp_micros: i64,
+        link: &LinkView<'_>,
+        max_bytes: usize,
+    ) {
+        wire::log_head::<P>(out, timestamp_micros, 3 + link_fields(link).count());
+        wire::string_tag::<P>(out, EVENT, b"link");
+        wire::string_tag::<P>(out, b"trace_id", link.trace_id().to_string().as_bytes());
+        wire::string_tag::<P>(out, b"span_id", link.span_id().to_string().as_bytes());
+        for attribute in link_fields(link) {
+            self.write_tag::<P>(out, attribute, max_bytes);
+        }
+        P::stop(out);
+    }
+
     fn write_log<P: ThriftProtocol>(
         &mut self,
         out: &mut Cursor<'_>,
@@ -242,6 +287,12 @@ impl SpanConverter {
         max_bytes: usize,
     ) {
         let n_attributes = event.n_attributes();
+        let is_error = self.dialect == Dialect::JaegerClient
+            && self.extras.opentracing_errors
+            && event.name() == "exception";
+        if is_error {
+            return self.write_error_log::<P>(out, event, max_bytes);
+        }
         let (writes_event, n_dropped) = match self.dialect {
             Dialect::Otel => {
                 let writes_event = !event.name().is_empty() && !has_key(event.attributes(), EVENT);
@@ -266,6 +317,31 @@ impl SpanConverter {
         P::stop(out);
     }
 
+    /// Writes an `exception` as the Jaeger clients' users log an error; a key that is there already is not given twice.
+    #[cold]
+    fn write_error_log<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Cursor<'_>,
+        event: &EventView<'_>,
+        max_bytes: usize,
+    ) {
+        let writes_event = !has_key(event.attributes(), EVENT);
+        let n_fields = event.n_attributes() + usize::from(writes_event);
+        wire::log_head::<P>(out, micros(event.unix_nanos()), n_fields);
+        if writes_event {
+            wire::string_tag::<P>(out, EVENT, b"error");
+        }
+        for Attribute { key, value } in event.attributes() {
+            let renamed = ERROR_KEYS
+                .into_iter()
+                .find(|(ours, _)| key == *ours)
+                .filter(|(_, theirs)| !has_key(event.attributes(), theirs.as_bytes()));
+            let key = renamed.map_or(key.as_bytes(), |(_, theirs)| theirs.as_bytes());
+            self.write_keyed::<P>(out, key, value, max_bytes);
+        }
+        P::stop(out);
+    }
+
     /// Appends an attribute as Tag; text and bytes are cut after `max_bytes`.
     #[inline(always)]
     fn write_tag<P: ThriftProtocol>(
@@ -274,8 +350,18 @@ impl SpanConverter {
         attribute: Attribute<'_>,
         max_bytes: usize,
     ) {
-        let key = attribute.key.as_bytes();
-        match attribute.value {
+        self.write_keyed::<P>(out, attribute.key.as_bytes(), attribute.value, max_bytes);
+    }
+
+    #[inline(always)]
+    fn write_keyed<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Cursor<'_>,
+        key: &[u8],
+        value: ValueView<'_>,
+        max_bytes: usize,
+    ) {
+        match value {
             ValueView::Str(value) => {
                 wire::string_tag::<P>(out, key, cut_text(value.as_bytes(), max_bytes))
             }
@@ -286,7 +372,7 @@ impl SpanConverter {
                 wire::binary_tag::<P>(out, key, &value[..value.len().min(max_bytes)])
             }
             ValueView::Array(_) | ValueView::Map(_) => {
-                let json = self.json_of(attribute.value);
+                let json = self.json_of(value);
                 wire::string_tag::<P>(out, key, cut_text(json, max_bytes));
             }
             _ => wire::string_tag::<P>(out, key, b""),
@@ -345,6 +431,11 @@ impl From<LinkView<'_>> for Reference {
         let ref_type = if is_child_of { wire::CHILD_OF } else { wire::FOLLOWS_FROM };
         Self { ref_type, trace_id: link.trace_id(), span_id: link.span_id() }
     }
+}
+
+/// Visits the attributes of a link that a reference has no place for.
+fn link_fields<'a>(link: &LinkView<'a>) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+    link.attributes().filter(|attribute| attribute.key != REF_TYPE)
 }
 
 /// Which tags of a span go out: their number stands before them.
@@ -542,6 +633,12 @@ fn micros(nanos: u64) -> i64 {
 
 const EVENT: &[u8] = b"event";
 const REF_TYPE: &str = "opentracing.ref_type";
+/// What OpenTracing calls the attributes of an `exception`.
+const ERROR_KEYS: [(&str, &str); 3] = [
+    ("exception.type", "error.kind"),
+    ("exception.message", "message"),
+    ("exception.stacktrace", "stack"),
+];
 const DROPPED_ATTRIBUTES_COUNT: &[u8] = b"otel.dropped_attributes_count";
 /// The longest value of a Process that does not fit as it is, in bytes.
 const PROCESS_VALUE_BYTES: usize = 1024;

@@ -9,7 +9,7 @@ use otel_core::record::SpanView;
 use otel_core::{IdGenerator, KeyValue, RandomIdGenerator, Resource, TraceId, diagnostics};
 
 use crate::codec::{Buffer, ThriftProtocol};
-use crate::convert::{Dialect, SpanConverter};
+use crate::convert::{Dialect, Extras, SpanConverter};
 use crate::error::{ReportError, SendError};
 use crate::packer::{DoesNotFit, Packer, Protocol, with_protocol};
 use crate::stats::{ClientStats, Counters, StatsHandle};
@@ -62,6 +62,7 @@ pub struct JaegerExporter {
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     dialect: Dialect,
+    extras: Extras,
     protocol: Protocol,
     max_packet_bytes: usize,
     pacing: (u32, Duration),
@@ -83,7 +84,7 @@ impl JaegerExporter {
         Self {
             settings,
             packer: Packer::new(settings.protocol, settings.max_packet_bytes),
-            converter: SpanConverter::new(settings.dialect),
+            converter: SpanConverter::new(settings.dialect, settings.extras),
             pacer: Pacer::new(burst_datagrams, interval),
             transport,
             counters,
@@ -394,6 +395,7 @@ pub struct JaegerExporterBuilder {
     agent_host: String,
     agent_port: Option<u16>,
     dialect: Dialect,
+    extras: Extras,
     protocol: Protocol,
     max_packet_bytes: usize,
     pacing: Option<(u32, Duration)>,
@@ -425,6 +427,27 @@ impl JaegerExporterBuilder {
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
+        self
+    }
+
+    /// Sets whether the attributes of links go out as well, each link's in a log `link` at the start of the span, with
+    /// `trace_id` and `span_id` in hexadecimal digits. Default: false, and Jaeger learns of a link only where it leads.
+    ///
+    /// Links without attributes get no log. A span that has to be trimmed loses these logs before its own.
+    #[must_use]
+    pub fn link_logs(mut self, link_logs: bool) -> Self {
+        self.extras.link_logs = link_logs;
+        self
+    }
+
+    /// Sets whether an event `exception` goes out as users of the Jaeger clients log an error: `event` is `error`, and
+    /// `exception.type`, `.message` and `.stacktrace` are `error.kind`, `message` and `stack`. Default: false.
+    ///
+    /// It counts in [`Dialect::JaegerClient`] alone, for spans that code of `otel-core` writes to: what came through
+    /// OpenTracing goes out as it was given.
+    #[must_use]
+    pub fn opentracing_errors(mut self, opentracing_errors: bool) -> Self {
+        self.extras.opentracing_errors = opentracing_errors;
         self
     }
 
@@ -479,6 +502,7 @@ impl JaegerExporterBuilder {
             if self.transport.is_some() { (0, Duration::ZERO) } else { USUAL_PACING };
         let settings = Settings {
             dialect: self.dialect,
+            extras: self.extras,
             protocol: self.protocol,
             max_packet_bytes: self.max_packet_bytes,
             pacing: self.pacing.unwrap_or(default_pacing),
@@ -507,6 +531,7 @@ impl Default for JaegerExporterBuilder {
             agent_host: "localhost".to_owned(),
             agent_port: None,
             dialect: Dialect::default(),
+            extras: Extras::default(),
             protocol: Protocol::default(),
             max_packet_bytes: DEFAULT_MAX_PACKET_BYTES,
             pacing: None,

@@ -10,7 +10,7 @@ use crate::Dialect;
 use crate::agent::decode_message;
 use crate::codec::jaeger_thrift as wire;
 use crate::codec::{Buffer, Compact, ThriftProtocol};
-use crate::convert::SpanConverter;
+use crate::convert::{Extras, SpanConverter};
 use crate::model;
 use crate::trim::Trim;
 
@@ -24,6 +24,7 @@ pub(crate) struct TestSpan {
     pub(crate) times: SpanTimes,
     pub(crate) scope: InstrumentationScope,
     pub(crate) limits: SpanLimits,
+    pub(crate) extras: Extras,
 }
 
 impl TestSpan {
@@ -42,6 +43,7 @@ impl TestSpan {
             times: SpanTimes { start_unix_nanos: 1_000_000_000, duration_nanos: 10_000 },
             scope: InstrumentationScope::default(),
             limits: SpanLimits::UNLIMITED,
+            extras: Extras::default(),
         }
     }
 
@@ -124,7 +126,7 @@ impl TestSpan {
         trim: &Trim,
     ) -> Vec<u8> {
         let mut encoded = Buffer::new();
-        let (mut converter, span) = (SpanConverter::new(dialect), self.view());
+        let (mut converter, span) = (SpanConverter::new(dialect, self.extras), self.view());
         encoded.append(|out| converter.write_span::<P>(out, &span, trim));
         encoded.to_vec()
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::account::{FlushError, Flushed, SpanCounts};
@@ -68,6 +68,7 @@ pub(crate) struct ProviderInner {
     has_added: AtomicBool,
     observes_start: AtomicBool,
     is_closed: AtomicBool,
+    negative_durations: AtomicU64,
     pipeline: Pipeline,
 }
 
@@ -150,6 +151,11 @@ impl TracerProvider {
         });
         total
     }
+
+    /// Returns how many spans were given an end before their start, which counts as a duration of zero.
+    pub fn negative_durations(&self) -> u64 {
+        self.owner.inner.negative_durations.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Owner {
@@ -188,6 +194,18 @@ impl ProviderInner {
     #[cold]
     pub(crate) fn tell_inherited_end(&self, span: &SpanView<'_>) {
         self.for_each_processor(|processor| guarded(|| processor.on_inherited_end(span)));
+    }
+
+    /// Counts a span whose end was given as before its start.
+    #[cold]
+    pub(crate) fn note_negative_duration(&self, span_name: &str) {
+        // Relaxed: a statistic that guards no other memory.
+        self.negative_durations.fetch_add(1, Ordering::Relaxed);
+        let span_name: String = span_name.chars().take(MAX_SHOWN_CHARS).collect();
+        diagnostics::warn(
+            "span.negative_duration",
+            format_args!("span {span_name:?} was given an end before its start: it took no time"),
+        );
     }
 
     #[inline]
@@ -326,6 +344,7 @@ impl TracerProviderBuilder {
             added_processors: BriefMutex::default(),
             has_added: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            negative_durations: AtomicU64::new(0),
             pipeline,
         };
         TracerProvider { owner: Arc::new(Owner { inner: Arc::new(inner) }) }
@@ -346,3 +365,5 @@ impl Default for TracerProviderBuilder {
 }
 
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of a name a warning shows.
+const MAX_SHOWN_CHARS: usize = 64;

@@ -358,6 +358,100 @@ fn links_become_references_in_each_dialects_own_way() {
 }
 
 #[test]
+fn what_a_link_says_besides_is_a_log_at_the_start_where_that_is_asked_for() {
+    let other = TraceId::from_parts(5, 6);
+    let fields: &[(&str, Value<'_>)] = &[
+        ("opentracing.ref_type", "follows_from".into()),
+        ("queue", "jobs".into()),
+        ("n", 2.into()),
+    ];
+    let mut span = TestSpan::new("op")
+        .times(7_000, 9_000)
+        .link(other, 7, fields)
+        .link(other, 8, &[("opentracing.ref_type", "child_of".into())])
+        .link(other, 9, &[])
+        .event("e", 8_000, &[]);
+    for dialect in BOTH {
+        span.extras.link_logs = false;
+        let plain = span.decoded(dialect);
+        assert_eq!(plain.logs.len(), 1);
+        span.extras.link_logs = true;
+        let told = span.decoded(dialect);
+        let fields = vec![
+            Tag::new("event", text("link")),
+            Tag::new("trace_id", text("00000000000000050000000000000006")),
+            Tag::new("span_id", text("0000000000000007")),
+            Tag::new("queue", text("jobs")),
+            Tag::new("n", TagValue::Long(2)),
+        ];
+        assert_eq!(told.logs[0], model::Log { timestamp: 7, fields });
+        assert_eq!((&told.logs[1..], &told.references), (&plain.logs[..], &plain.references));
+        // When logs have to go, those of links go first.
+        let trim = Trim { value_bytes: 256, n_logs: 1, ..Trim::NOTHING };
+        let trimmed = decode_span::<Compact>(&span.encoded_trimmed::<Compact>(dialect, &trim));
+        assert_eq!(trimmed.logs, plain.logs);
+    }
+    // A span without events gets them too.
+    let mut span = TestSpan::new("op").link(other, 7, &[("a", 1.into())]);
+    span.extras.link_logs = true;
+    assert_eq!(span.decoded(Dialect::Otel).logs.len(), 1);
+}
+
+#[test]
+fn an_exception_gets_opentracings_keys_where_that_is_asked_for() {
+    let exception: &[(&str, Value<'_>)] = &[
+        ("exception.type", "io::Error".into()),
+        ("exception.message", "broke".into()),
+        ("exception.stacktrace", "main".into()),
+        ("attempt", 3.into()),
+    ];
+    let mut span = TestSpan::new("op")
+        .event("exception", 1_000, exception)
+        .event("other", 2_000, exception)
+        .event("exception", 3_000, &[("event", "mine".into()), ("exception.type", "E".into())])
+        .event("exception", 4_000, &[("exception.message", "a".into()), ("message", "b".into())]);
+    let pairs = |span: &mut TestSpan, dialect, index: usize| -> Vec<(String, TagValue)> {
+        let mut logs = span.decoded(dialect).logs;
+        logs.swap_remove(index).fields.into_iter().map(|tag| (tag.key, tag.value)).collect()
+    };
+    let kept = [
+        ("exception.type", text("io::Error")),
+        ("exception.message", text("broke")),
+        ("exception.stacktrace", text("main")),
+        ("attempt", TagValue::Long(3)),
+    ];
+    let named = [("event", text("exception"))];
+    let otel = expected(&[&named[..], &kept[..]].concat());
+    assert_eq!(pairs(&mut span, Dialect::JaegerClient, 0), expected(&kept));
+    for opentracing_errors in [false, true] {
+        span.extras.opentracing_errors = opentracing_errors;
+        assert_eq!(pairs(&mut span, Dialect::Otel, 0), otel);
+    }
+    let renamed = [
+        ("event", text("error")),
+        ("error.kind", text("io::Error")),
+        ("message", text("broke")),
+        ("stack", text("main")),
+        ("attempt", TagValue::Long(3)),
+    ];
+    assert_eq!(pairs(&mut span, Dialect::JaegerClient, 0), expected(&renamed));
+    assert_eq!(pairs(&mut span, Dialect::JaegerClient, 1), expected(&kept));
+    // What is there already stays, and comes once.
+    assert_eq!(
+        pairs(&mut span, Dialect::JaegerClient, 2),
+        expected(&[("event", text("mine")), ("error.kind", text("E"))])
+    );
+    assert_eq!(
+        pairs(&mut span, Dialect::JaegerClient, 3),
+        expected(&[
+            ("event", text("error")),
+            ("exception.message", text("a")),
+            ("message", text("b"))
+        ])
+    );
+}
+
+#[test]
 fn a_root_has_no_tags_of_the_exporters_making() {
     for dialect in BOTH {
         let span = TestSpan::new("op").decoded(dialect);
@@ -419,7 +513,8 @@ fn a_span_comes_out_the_same_whatever_room_it_finds_first() {
             .link(TRACE, 3, &[]);
         for dialect in BOTH {
             let expected = span.encoded::<P>(dialect);
-            let (view, mut converter) = (span.view(), SpanConverter::new(dialect));
+            let (view, mut converter) =
+                (span.view(), SpanConverter::new(dialect, Extras::default()));
             for n_free in 0..expected.len() + 40 {
                 let mut buffer = Buffer::new();
                 buffer.skip(1024 - n_free);
@@ -437,7 +532,7 @@ fn spans_of_several_traces_keep_their_trace_ids_in_any_order() {
     let traces = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 0), (1, 1), (u64::MAX, u64::MAX), (0, 0)]
         .map(|(high, low)| TraceId::from_parts(high, low));
     for dialect in BOTH {
-        let mut converter = SpanConverter::new(dialect);
+        let mut converter = SpanConverter::new(dialect, Extras::default());
         for trace_id in traces {
             let (mut span, mut encoded) = (TestSpan::new("op").ids(trace_id, 2, 3), Buffer::new());
             encoded.append(|out| {
@@ -491,8 +586,8 @@ fn process_of(resource: &Resource, max_bytes: usize) -> (model::Process, usize) 
     let mut out = Buffer::new();
     out.append(|out| wire::message_head::<Compact>(out, 1));
     let start = out.len();
-    let n_trimmed =
-        SpanConverter::new(Dialect::Otel).write_process::<Compact>(&mut out, resource, max_bytes);
+    let n_trimmed = SpanConverter::new(Dialect::Otel, Extras::default())
+        .write_process::<Compact>(&mut out, resource, max_bytes);
     assert!(
         out.len() - start <= max_bytes.max(PROCESS_OVERHEAD),
         "{} bytes of {max_bytes}",

@@ -252,6 +252,9 @@ impl RecordingSpan {
                     start.unwrap_or_else(|| clock.unix_nanos(self.start_reading));
                 let end_unix_nanos =
                     end.map_or_else(|| clock.unix_nanos(clock.now()), unix_nanos_of);
+                if end_unix_nanos < start_unix_nanos {
+                    provider.note_negative_duration(self.buf.name());
+                }
                 SpanTimes {
                     start_unix_nanos,
                     duration_nanos: end_unix_nanos.saturating_sub(start_unix_nanos),

@@ -37,6 +37,7 @@ pub struct Config {
     pub(super) max_queue_bytes: usize,
     pub(super) max_queue_spans: Option<usize>,
     pub(super) max_packet_bytes: Option<usize>,
+    pub(super) max_value_length: Option<usize>,
     pub(super) trace_id_bits: u32,
     /// None: the default.
     pub(super) propagation: Vec<Propagation>,
@@ -88,6 +89,7 @@ impl Config {
             max_queue_bytes: 16 << 20,
             max_queue_spans: None,
             max_packet_bytes: None,
+            max_value_length: None,
             trace_id_bits: 128,
             propagation: Vec::new(),
             is_disabled: false,
@@ -181,6 +183,16 @@ impl Config {
         self
     }
 
+    /// Sets how long values of tags and log fields may be: what is longer is cut, at the end of a character.
+    ///
+    /// Unit: characters of a text, bytes of a byte array. Default: no limit; Jaeger's Go client has 256.
+    ///
+    /// Source: `jaeger-client-go:constants.go`, `DefaultMaxTagValueLength`.
+    pub fn max_value_length(mut self, max_value_length: usize) -> Self {
+        self.max_value_length = Some(max_value_length);
+        self
+    }
+
     /// Sets how long the ids of new traces are: 64 or 128 bits.
     ///
     /// Default: 128. Environment: `JAEGER_TRACEID_128BIT`.
@@ -268,7 +280,7 @@ impl Config {
             .resource(process::resource(&self.service_name, self.tags))
             .sampler(ParentBasedSampler::new(ConstSampler::new(is_on)))
             .id_generator(id_generator)
-            .limits(SpanLimits::UNLIMITED)
+            .limits(SpanLimits::UNLIMITED.value_length(self.max_value_length.unwrap_or(usize::MAX)))
             .processor(processor.build())
             .build();
         let formats = match self.propagation[..] {
@@ -418,6 +430,14 @@ impl JaegerTracer {
     /// Returns how often a span was used after it had finished; each such call did nothing.
     pub fn uses_after_finish(&self) -> u64 {
         self.pipeline.as_ref().map(|pipeline| pipeline.shim.uses_after_finish()).unwrap_or_default()
+    }
+
+    /// Returns how many spans were given an end before their start; they are sent with the shortest duration there is.
+    pub fn negative_durations(&self) -> u64 {
+        self.pipeline
+            .as_ref()
+            .map(|pipeline| pipeline.provider.negative_durations())
+            .unwrap_or_default()
     }
 
     /// Turns into a guard, whose drop closes the tracer within two seconds.
