@@ -6,6 +6,8 @@ use crate::codec::{Binary, Compact};
 use crate::model::{self, SpanRefType, Tag, TagValue};
 use crate::testing::{TestSpan, decode_span};
 
+mod reader;
+mod round_trip;
 mod second_opinion;
 
 const BOTH: [Dialect; 2] = [Dialect::Otel, Dialect::JaegerClient];

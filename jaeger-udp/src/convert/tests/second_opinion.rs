@@ -1,5 +1,6 @@
 //! Random spans, mapped and written a second time: by plain code over the `thrift` crate.
 
+use otel_core::OwnedValue;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use thrift::protocol::{
@@ -12,7 +13,7 @@ use crate::model::{Log, Span, SpanRef};
 
 /// A value that owns what it holds.
 #[derive(Clone, Debug)]
-enum Any {
+pub(super) enum Any {
     Empty,
     Bool(bool),
     I64(i64),
@@ -23,10 +24,10 @@ enum Any {
     Map(Fields<Self>),
 }
 
-type Fields<V> = Vec<(String, V)>;
+pub(super) type Fields<V> = Vec<(String, V)>;
 
 #[derive(Clone, Debug)]
-struct Case {
+pub(super) struct Case {
     name: String,
     ids: (u64, u64, u64, u64),
     flags: u16,
@@ -36,8 +37,8 @@ struct Case {
     times: (u64, u64),
     trace_state: String,
     scope: (String, String),
-    attributes: Fields<Any>,
-    events: Vec<(String, u64, Fields<Any>)>,
+    pub(super) attributes: Fields<Any>,
+    pub(super) events: Vec<(String, u64, Fields<Any>)>,
     links: Vec<(u64, u64, u64, u8)>,
 }
 
@@ -66,7 +67,7 @@ proptest! {
     }
 }
 
-fn case() -> impl Strategy<Value = Case> {
+pub(super) fn case() -> impl Strategy<Value = Case> {
     let id = || prop_oneof![any::<u64>(), 0..4_u64, any::<u64>().prop_map(|id| id | 1 << 63)];
     let kind = prop::sample::select(vec![
         SpanKind::Internal,
@@ -180,7 +181,7 @@ impl Any {
         }
     }
 
-    fn json(&self) -> String {
+    pub(super) fn json(&self) -> String {
         match self {
             Self::Empty => "null".to_owned(),
             Self::Bool(value) => value.to_string(),
@@ -200,6 +201,23 @@ impl Any {
                     entries.iter().map(|(key, value)| format!("{}:{}", quoted(key), value.json()));
                 format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
             }
+        }
+    }
+}
+
+impl From<&OwnedValue> for Any {
+    fn from(value: &OwnedValue) -> Self {
+        match value {
+            OwnedValue::Bool(value) => Self::Bool(*value),
+            OwnedValue::I64(value) => Self::I64(*value),
+            OwnedValue::F64(value) => Self::F64(*value),
+            OwnedValue::Str(value) => Self::Str(value.clone()),
+            OwnedValue::Bytes(value) => Self::Bytes(value.clone()),
+            OwnedValue::Array(items) => Self::Array(items.iter().map(Self::from).collect()),
+            OwnedValue::Map(entries) => Self::Map(
+                entries.iter().map(|entry| (entry.key.clone(), Self::from(&entry.value))).collect(),
+            ),
+            _ => Self::Empty,
         }
     }
 }
@@ -233,7 +251,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 impl Case {
-    fn record(&self) -> TestSpan {
+    pub(super) fn record(&self) -> TestSpan {
         let trace_id = TraceId::from_parts(self.ids.0, self.ids.1);
         let mut span = TestSpan::new(&self.name)
             .ids(trace_id, self.ids.2, self.ids.3)
