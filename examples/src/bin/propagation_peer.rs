@@ -7,13 +7,15 @@
 //! propagation_peer 8080 & propagation_peer 8081 &
 //! curl 'http://127.0.0.1:8080/start?format=b3&to=http://127.0.0.1:8081/context?format=b3'
 //! ```
+//!
+//! `POST /test` is what W3C's test suite for Trace Context (`w3c/trace-context:test/test.py`) calls.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use examples::arguments::USAGE_EXIT_CODE;
-use examples::json_server::{Request, serve};
+use examples::json_server::{Method, Request, serve};
 use examples::{complain, say};
 use otel_core::propagation::{
     B3Propagator, BaggagePropagator, CompositePropagator, Extracted, IgnoreCase, JaegerPropagator,
@@ -47,13 +49,14 @@ impl Peer {
     }
 
     fn answer(&self, request: &Request) -> Value {
-        let answer = match request.path.as_str() {
-            "/formats" => Ok(json!(Format::ALL.map(|(name, _)| name))),
-            "/context" => self.context(request),
-            "/start" => self.start(request),
-            "/forward" => self.forward(request),
-            path => Err(format!(
-                "there is no {}, but /formats, /context, /start and /forward",
+        let answer = match (request.method, request.path.as_str()) {
+            (Method::Get, "/formats") => Ok(json!(Format::ALL.map(|(name, _)| name))),
+            (Method::Get, "/context") => self.context(request),
+            (Method::Get, "/start") => self.start(request),
+            (Method::Get, "/forward") => self.forward(request),
+            (Method::Post, "/test") => self.test(request),
+            (method, path) => Err(format!(
+                "there is no {method} {}, but GET /formats, /context, /start and /forward, and POST /test",
                 shown(path)
             )),
         };
@@ -62,7 +65,7 @@ impl Peer {
 
     /// Takes a trace over.
     fn context(&self, request: &Request) -> Result<Value, String> {
-        let (extracted, span) = self.take_over(request, Format::of(request)?);
+        let (extracted, span) = self.take_over(request, &*Format::of(request)?.propagator());
         Ok(json!({ "extracted": extracted, "span": span.to_json() }))
     }
 
@@ -94,7 +97,7 @@ impl Peer {
     /// Takes a trace over and hands it on.
     fn forward(&self, request: &Request) -> Result<Value, String> {
         let (format, url) = (Format::of(request)?, url_of(request)?);
-        let (extracted, span) = self.take_over(request, format);
+        let (extracted, span) = self.take_over(request, &*format.propagator());
         let (headers, there) = self.hand_on(&span, format, url);
         Ok(json!({
             "extracted": extracted,
@@ -104,8 +107,26 @@ impl Peer {
         }))
     }
 
-    fn take_over(&self, request: &Request, format: Format) -> (Value, Child) {
-        let extracted = format.propagator().extract(&IgnoreCase(&request.headers));
+    /// Takes a trace over, and calls the URLs that the request names, each within a span of its own.
+    fn test(&self, request: &Request) -> Result<Value, String> {
+        let calls = calls_of(&request.body)?;
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let propagator = TraceContextPropagator::new();
+        let (extracted, span) = self.take_over(request, &propagator);
+        let call = |Call { url, arguments }: Call| {
+            let child = span.child(&self.follower);
+            let mut headers: Vec<(String, String)> = Vec::new();
+            propagator.inject(&child.context, &child.baggage, &mut headers);
+            let status = self.post(&url, &headers, &arguments, deadline);
+            let status = status.unwrap_or_else(|error| json!({ "error": error }));
+            json!({ "url": url, "span": child.to_json(), "status": status })
+        };
+        let calls: Vec<Value> = calls.into_iter().map(call).collect();
+        Ok(json!({ "extracted": extracted, "span": span.to_json(), "calls": calls }))
+    }
+
+    fn take_over(&self, request: &Request, propagator: &dyn Propagator) -> (Value, Child) {
+        let extracted = propagator.extract(&IgnoreCase(&request.headers));
         let span = Child::start(&self.follower, &extracted, extracted.baggage.clone());
         (extracted_to_json(&extracted), span)
     }
@@ -127,11 +148,57 @@ impl Peer {
         let mut answer = call.call().map_err(|error| format!("{}: {error}", shown(url)))?;
         let text = answer
             .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
             .read_to_string()
             .map_err(|error| format!("the answer of {}: {error}", shown(url)))?;
         serde_json::from_str(&text)
             .map_err(|error| format!("the answer of {} is not JSON: {error}", shown(url)))
     }
+
+    /// Posts JSON, and returns the answer's status; what the answer says is of no interest.
+    fn post(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        arguments: &Value,
+        deadline: Instant,
+    ) -> Result<Value, String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err("there is no time left for it".to_owned());
+        }
+        let call = self.client.post(url).header("content-type", "application/json");
+        let call = headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+        let call = call.config().timeout_global(Some(left)).build();
+        let answer = call.send(arguments.to_string().as_bytes());
+        let answer = answer.map_err(|error| format!("{}: {error}", shown(url)))?;
+        Ok(json!(answer.status().as_u16()))
+    }
+}
+
+/// A call that somebody wants to be made.
+struct Call {
+    url: String,
+    arguments: Value,
+}
+
+/// Reads a list of objects that have a `url` and perhaps `arguments`.
+fn calls_of(body: &[u8]) -> Result<Vec<Call>, String> {
+    let calls: Value =
+        serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let Value::Array(calls) = calls else { return Err("the body is not a list".to_owned()) };
+    if calls.len() > MAX_CALLS {
+        return Err(format!("the body lists more than {MAX_CALLS} calls"));
+    }
+    let call = |mut call: Value| {
+        let arguments = call.get_mut("arguments").map_or_else(|| json!([]), Value::take);
+        match call.get("url") {
+            Some(Value::String(url)) => Ok(Call { url: url.clone(), arguments }),
+            _ => Err(format!("a call has no url: {}", shown(&call.to_string()))),
+        }
+    };
+    calls.into_iter().map(call).collect()
 }
 
 /// A format of headers, by its name.
@@ -192,6 +259,19 @@ impl Child {
             ..SpanRequest::new("peer")
         });
         Self { context: span.context().clone(), parent: extracted.span_context.clone(), baggage }
+    }
+
+    /// Starts a span within this one.
+    fn child(&self, provider: &TracerProvider) -> Self {
+        let span = provider.tracer(SCOPE).start_request(&SpanRequest {
+            parent: Some(&self.context),
+            ..SpanRequest::new("call")
+        });
+        Self {
+            context: span.context().clone(),
+            parent: Some(self.context.clone()),
+            baggage: self.baggage.clone(),
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -298,6 +378,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER_BYTES: usize = 64 << 10;
 /// What baggage propagators carry at the most.
 const MAX_BAGGAGE_ITEMS: usize = 180;
+/// Of what the next one answers, which the answer here holds again.
+const MAX_ANSWER_BYTES: u64 = 1 << 20;
+const MAX_CALLS: usize = 100;
 const MAX_SHOWN_CHARS: usize = 200;
 const HELP: &str = "\
 A service that takes traces over and hands them on in any format, for chains of services.
@@ -310,4 +393,6 @@ It listens on 127.0.0.1, at a free port where PORT is 0, and answers every reque
   GET /context?format=F          takes over the trace in the request's headers, or begins one
   GET /start?format=F&to=URL     begins a trace, and calls the URL with its headers
       [&sampled=0|1] [&bits=64|128] [&baggage=NAME=VALUE]...
-  GET /forward?format=F&to=URL   takes a trace over, and calls the URL with its headers";
+  GET /forward?format=F&to=URL   takes a trace over, and calls the URL with its headers
+  POST /test                     takes over the trace in traceparent and tracestate, and posts to each URL of a list:
+                                 [{\"url\": URL, \"arguments\": what to post}, …]";

@@ -1,11 +1,14 @@
 //! Chains of `propagation_peer`, each a process of its own, in all formats.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+mod hostile;
+mod peer;
+mod trace_context;
+
+use std::process::Command;
 
 use serde_json::{Value, json};
+
+use peer::{PROGRAM, Peer, encoded};
 
 const FORMATS: [&str; 4] = ["jaeger", "b3", "b3multi", "w3c"];
 
@@ -164,49 +167,6 @@ fn a_debug_trace_stays_one_all_the_way() {
 }
 
 #[test]
-fn whatever_is_asked_the_answer_is_json() {
-    let peer = Peer::start();
-    let long = "x".repeat(300_000);
-    for (request, has_error) in [
-        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"GET /context HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"GET /context?format=zipkin HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"GET /context?format=%ff%zz HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"GET /start?format=b3 HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"GET /start?format=b3&sampled=2&to=x HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"GET /start?format=b3&bits=32&to=x HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"POST /context?format=b3 HTTP/1.1\r\n\r\n".to_vec(), true),
-        (b"\r\n\r\n".to_vec(), true),
-        (b"\xff\xfe\0\r\n\r\n".to_vec(), true),
-        (b"GET /context?format=w3c HTTP/1.1\nb3: 0\n\n".to_vec(), false),
-        (b"GET /context?format=w3c HTTP/1.1\r\n".to_vec(), true), // and then nothing more
-        ([b"GET /".to_vec(), vec![b'x'; 3 << 20], b" HTTP/1.1\r\n\r\n".to_vec()].concat(), true),
-        (b"GET /context?format=w3c HTTP/1.1\r\ntraceparent: \xff\xfe\0\r\nno header\r\n: x\r\n\r\n".to_vec(), false),
-        (format!("GET /context?format=jaeger HTTP/1.1\r\nuberctx-a: {long}\r\nuber-trace-id: {long}\r\n\r\n").into_bytes(), false),
-        (format!("GET /context?format=w3c HTTP/1.1\r\n{}\r\n", "tracestate: a=1\r\n".repeat(10_000)).into_bytes(), false),
-        (format!("GET /context?format=w3c HTTP/1.1\r\nbaggage: {}\r\n\r\n", "a=1,".repeat(50_000)).into_bytes(), false),
-    ] {
-        let answer = peer.ask(&request);
-        let shown = String::from_utf8_lossy(&request[..request.len().min(80)]).into_owned();
-        assert_eq!(answer.get("error").is_some(), has_error, "{shown}: {answer}");
-        if !has_error {
-            assert!(answer["span"]["traceId"].is_string(), "{shown}: {answer}");
-        }
-    }
-}
-
-#[test]
-fn who_cannot_be_called_is_told_and_the_span_is_there_all_the_same() {
-    let peer = Peer::start();
-    for to in ["", "x", "http://127.0.0.1:1/", "ftp://127.0.0.1/", "http://[/"] {
-        let answer = peer.get(&format!("/start?format=w3c&to={}", encoded(to)));
-        assert!(answer["there"]["error"].is_string(), "{to}: {answer}");
-        assert!(answer["headers"]["traceparent"].is_string(), "{to}: {answer}");
-        assert_eq!(answer["span"]["sampled"], json!(true), "{to}: {answer}");
-    }
-}
-
-#[test]
 fn a_port_is_all_that_is_needed_and_nothing_else_will_do() {
     let run = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap();
     let help = run(&["--help"]);
@@ -240,65 +200,3 @@ fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
         .into_iter()
         .flat_map(move |format| rest().map(move |(bits, sampled)| (format, bits, sampled)))
 }
-
-/// A program that listens on a port of its own until it is dropped.
-struct Peer {
-    program: Child,
-    address: SocketAddr,
-}
-
-impl Peer {
-    fn start() -> Self {
-        let mut program = Command::new(PROGRAM)
-            .arg("0")
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("Listening on http://").unwrap().parse().unwrap();
-        Self { program, address }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn get(&self, path: &str) -> Value {
-        self.ask(format!("GET {path} HTTP/1.1\r\nHost: peer\r\n\r\n").as_bytes())
-    }
-
-    /// Sends bytes, and reads the JSON that they are answered with.
-    fn ask(&self, request: &[u8]) -> Value {
-        let mut connection = TcpStream::connect(self.address).unwrap();
-        connection.set_read_timeout(Some(WAIT)).unwrap();
-        connection.write_all(request).unwrap();
-        connection.shutdown(Shutdown::Write).unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        assert!(head.contains("Content-Type: application/json"), "{head}");
-        serde_json::from_str(body).unwrap()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.program.kill();
-        let _ = self.program.wait();
-    }
-}
-
-/// Codes a text for a query.
-fn encoded(text: &str) -> String {
-    let code = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(code).collect()
-}
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_propagation_peer");
-const WAIT: Duration = Duration::from_secs(60);
