@@ -8,7 +8,7 @@ use crate::span_context::SpanContext;
 
 /// Reads and writes W3C's `baggage`, with or without a span.
 ///
-/// Values are percent-coded, a `+` is a plus; what W3C calls properties is kept as [`BaggageItem::metadata`] and written
+/// Values are percent-coded: a space is `%20` and a plus `%2B` when written, and a `+` is a plus when read. What W3C calls properties is kept as [`BaggageItem::metadata`] and written
 /// as it came. Both ways at most 180 members and 8192 bytes (W3C asks for 64 and 8192): a member that does not fit is
 /// left out whole. Members that cannot be read are passed over; of a repeated name the last value stays; several
 /// headers make one baggage. Names that are no tokens (RFC 7230) are not written, and warned about.
@@ -75,7 +75,7 @@ fn push_member(header: &mut String, item: &BaggageItem) {
     }
     header.push_str(&item.name);
     header.push('=');
-    text::push_percent_encoded(header, &item.value, is_baggage_octet);
+    text::push_percent_encoded(header, &item.value, is_plain);
     let metadata = text::trimmed(&item.metadata);
     if !metadata.is_empty() && metadata.bytes().all(is_metadata_byte) {
         header.push(';');
@@ -98,9 +98,10 @@ fn warn_not_sent(name: &str, reason: &str) {
     diagnostics::warn("w3c baggage", format_args!("baggage {name:?} is not sent: {reason}"));
 }
 
-/// W3C's `baggage-octet`, without the percent sign.
-fn is_baggage_octet(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"\",;\\%".contains(&byte)
+/// W3C's `baggage-octet`, without the percent sign, and without the plus: Python's propagator reads that as a space. W3C
+/// lets everything be coded, so that every reader gets the plus back.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\",;\\%+".contains(&byte)
 }
 
 /// Metadata is the carrier's own text: it goes out as it came, unless it would break out of its member.
