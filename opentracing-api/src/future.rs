@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::pin;
 use std::thread;
 
 use crate::failure::Failure;
 use crate::global::global_tracer;
-use crate::scope::{Activation, Scopes};
+use crate::scope::{Activation, Lent, Scopes};
 use crate::shared_span::SharedSpan;
 #[cfg(feature = "tower")]
 use crate::span::Span;
@@ -73,7 +74,7 @@ impl<F: Future> InSpan for F {
     {
         let attached = Attached::from(span.into());
         async move {
-            let attached = attached;
+            let mut attached = attached;
             let result = attached.run(self).await;
             result.inspect_err(|error| attached.span.log_failure(|| Failure::of_display(error)))
         }
@@ -125,19 +126,22 @@ impl Attached {
     }
 
     /// Makes the span active until the end of what is returned.
-    pub(crate) fn enter(&self) -> Entered<'_> {
-        Entered {
-            scopes: &self.scopes,
-            number: self.scopes.enter(self.is_active.then_some(&self.span)),
-        }
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Entered<'_> {
+        let lent = if self.is_active {
+            self.scopes.lend(&mut self.span)
+        } else {
+            Lent::without_span(self.scopes.enter(None))
+        };
+        Entered { lent, attached: self }
     }
 
     /// Holds the span as a whole, so that it finishes also if the future is dropped before its first poll.
-    async fn around<F: Future>(self, future: F) -> F::Output {
+    async fn around<F: Future>(mut self, future: F) -> F::Output {
         self.run(future).await
     }
 
-    async fn run<F: Future>(&self, future: F) -> F::Output {
+    async fn run<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| {
             let _entered = self.enter();
@@ -161,20 +165,22 @@ impl Drop for Attached {
             if thread::panicking() {
                 self.span.mark_panicked();
             }
-            self.span.finish_with_scope();
+            mem::replace(&mut self.span, SharedSpan::of_noop()).finish_and_drop();
         }
     }
 }
 
 /// One poll, in which the span is active; ends also by a panic.
 pub(crate) struct Entered<'a> {
-    scopes: &'a Scopes,
-    number: u64,
+    lent: Lent,
+    attached: &'a mut Attached,
 }
 
 impl Drop for Entered<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.scopes.exit(self.number, None);
+        let Attached { scopes, span, .. } = &mut *self.attached;
+        scopes.take_back(&mut self.lent, span);
     }
 }
 

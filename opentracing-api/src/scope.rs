@@ -53,6 +53,7 @@ impl Scope {
     pub(crate) fn enter(scopes: Scopes, activation: Activation) -> Self {
         let Activation { span, finishes_span } = activation;
         let (place, number) = match &scopes {
+            Scopes::Noop if span == NOOP => return Self::noop(),
             Scopes::Noop => (place(span), u64::MAX),
             Scopes::ThreadLocal => {
                 let place = place(span);
@@ -389,6 +390,18 @@ impl Drop for Stack {
 /// More scopes are open at once in few threads.
 const MAX_SPARES: usize = 32;
 
+/// A scope whose span is lent to it.
+pub(crate) struct Lent {
+    number: u64,
+    place: Option<Rc<SharedSpan>>,
+}
+
+impl Lent {
+    pub(crate) const fn without_span(number: u64) -> Self {
+        Self { number, place: None }
+    }
+}
+
 /// Where a tracer keeps its active span.
 #[derive(Clone)]
 pub(crate) enum Scopes {
@@ -423,6 +436,34 @@ impl Scopes {
             Self::Noop => u64::MAX,
             Self::ThreadLocal => ThreadLocalScopes.enter(span.cloned()),
             Self::Backend(tracer) => tracer.backend.scope_manager().enter(span.cloned()),
+        }
+    }
+
+    /// Opens a scope for a span that is somebody's again when it closes: the thread's stack takes the handle itself, since
+    /// counting one more costs as much as all the rest.
+    #[inline]
+    pub(crate) fn lend(&self, span: &mut SharedSpan) -> Lent {
+        if !matches!(self, Self::ThreadLocal) {
+            return Lent::without_span(self.enter(Some(span)));
+        }
+        let place = place(mem::replace(span, SharedSpan::of_noop()));
+        Lent { number: push(Some(Rc::clone(&place))), place: Some(place) }
+    }
+
+    /// Closes the scope, and gives the span back.
+    #[inline]
+    pub(crate) fn take_back(&self, lent: &mut Lent, span: &mut SharedSpan) {
+        let Some(mut place) = lent.place.take() else { return self.exit(lent.number, None) };
+        if pop_innermost(lent.number).is_none() {
+            self.exit(lent.number, None);
+        }
+        match Rc::get_mut(&mut place) {
+            Some(lent) => {
+                *span = mem::replace(lent, SharedSpan::of_noop());
+                keep(place);
+            }
+            // Somebody still looks at it, or a scope that opened later is still open.
+            None => *span = SharedSpan::clone(&place),
         }
     }
 

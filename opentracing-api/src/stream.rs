@@ -36,7 +36,7 @@ impl<S: Stream> Stream for TracedStream<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let Self { stream, attached } = &mut *self;
-        let entered = attached.as_ref().map(Attached::enter);
+        let entered = attached.as_mut().map(Attached::enter);
         let polled = stream.as_mut().poll_next(context);
         drop(entered);
         if matches!(polled, Poll::Ready(None)) {

@@ -13,7 +13,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 /// Returns `Pending` once.
 async fn yield_now() {
     let mut is_first = true;
-    poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
+    poll_fn(|_| if mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
 }
 
 #[test]

@@ -11,7 +11,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use super::head::ResponseHead;
-use super::layer::Settings;
+use super::layer::{OnResponse, Settings};
 use crate::failure::Failure;
 use crate::future::{Attached, Entered};
 use crate::shared_span::SharedSpan;
@@ -72,21 +72,21 @@ impl<F> fmt::Debug for ResponseFuture<F> {
 /// A request that is under way; its span ends when this is dropped.
 pub(super) struct Call {
     attached: Attached,
-    settings: Arc<Settings>,
+    on_response: Option<Arc<OnResponse>>,
     is_over: bool,
 }
 
 impl Call {
-    pub(super) fn new(settings: &Arc<Settings>, span: Span) -> Self {
+    pub(super) fn new(settings: &Settings, span: Span) -> Self {
         let attached = Attached::of_tracer(&settings.tracer, span);
-        Self { attached, settings: Arc::clone(settings), is_over: false }
+        Self { attached, on_response: settings.on_response.clone(), is_over: false }
     }
 
     pub(super) fn span(&self) -> &SharedSpan {
         &self.attached.span
     }
 
-    pub(super) fn enter(&self) -> Entered<'_> {
+    pub(super) fn enter(&mut self) -> Entered<'_> {
         self.attached.enter()
     }
 
@@ -97,7 +97,7 @@ impl Call {
         if status >= FIRST_SERVER_ERROR {
             span.set_tag(tags::ERROR, true);
         }
-        if let Some(hook) = &self.settings.on_response {
+        if let Some(hook) = &self.on_response {
             hook(response, span);
         }
         self.is_over = true;

@@ -185,4 +185,4 @@ pub(super) enum Role {
 type OperationName = dyn Fn(&RequestHead<'_>) -> Cow<'static, str> + Send + Sync;
 type Filter = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
 type OnRequest = dyn Fn(&RequestHead<'_>, &SharedSpan) + Send + Sync;
-type OnResponse = dyn Fn(&ResponseHead<'_>, &SharedSpan) + Send + Sync;
+pub(super) type OnResponse = dyn Fn(&ResponseHead<'_>, &SharedSpan) + Send + Sync;

@@ -65,7 +65,7 @@ where
             return ResponseFuture::untraced(self.inner.call(request));
         }
         let span = self.settings.start_span(&request);
-        let call = Call::new(&self.settings, span);
+        let mut call = Call::new(&self.settings, span);
         if let Some(hook) = &self.settings.on_request {
             hook(&RequestHead::of(&request), call.span());
         }
