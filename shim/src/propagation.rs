@@ -36,7 +36,7 @@ impl Formats {
         let of_mode = |mode| {
             CompositePropagator::first_found()
                 .propagator(JaegerPropagator::new().mode(mode))
-                .extractor(TraceContextPropagator::new())
+                .fallback(TraceContextPropagator::new())
         };
         Self::new(of_mode(JaegerMode::TextMap), of_mode(JaegerMode::HttpHeaders))
     }

@@ -35,7 +35,21 @@ pub struct CompositePropagator {
 #[derive(Debug)]
 struct Member {
     propagator: Box<dyn Propagator>,
-    is_injecting: bool,
+    role: Role,
+}
+
+impl Member {
+    fn new(propagator: impl Propagator, role: Role) -> Self {
+        Self { propagator: Box::new(propagator), role }
+    }
+}
+
+/// What a member is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Both,
+    Reader,
+    Fallback,
 }
 
 impl CompositePropagator {
@@ -52,19 +66,27 @@ impl CompositePropagator {
     /// Adds a propagator that writes and reads.
     #[must_use]
     pub fn propagator(mut self, propagator: impl Propagator) -> Self {
-        self.members.push(Member { propagator: Box::new(propagator), is_injecting: true });
+        self.members.push(Member::new(propagator, Role::Both));
         self
     }
 
     /// Adds a propagator that only reads: a format that callers still use, and we no longer do.
     #[must_use]
     pub fn extractor(mut self, propagator: impl Propagator) -> Self {
-        self.members.push(Member { propagator: Box::new(propagator), is_injecting: false });
+        self.members.push(Member::new(propagator, Role::Reader));
+        self
+    }
+
+    /// Adds a propagator that only reads, and only carriers in which those before it found no span context.
+    #[must_use]
+    pub fn fallback(mut self, propagator: impl Propagator) -> Self {
+        self.members.push(Member::new(propagator, Role::Fallback));
         self
     }
 
     fn injecting(&self) -> impl Iterator<Item = &dyn Propagator> {
-        self.members.iter().filter(|member| member.is_injecting).map(|member| &*member.propagator)
+        let writers = self.members.iter().filter(|member| member.role == Role::Both);
+        writers.map(|member| &*member.propagator)
     }
 }
 
@@ -80,8 +102,15 @@ impl Propagator for CompositePropagator {
     }
 
     fn extract(&self, carrier: &dyn Extractor) -> Extracted {
-        let all_extracted = self.members.iter().map(|member| member.propagator.extract(carrier));
-        all_extracted.reduce(self.merge).unwrap_or_default()
+        let mut members = self.members.iter();
+        let Some(first) = members.next() else { return Extracted::default() };
+        let mut found = first.propagator.extract(carrier);
+        for member in members {
+            if member.role != Role::Fallback || found.span_context.is_none() {
+                found = (self.merge)(found, member.propagator.extract(carrier));
+            }
+        }
+        found
     }
 
     fn fields(&self) -> Vec<&str> {
@@ -198,6 +227,22 @@ mod tests {
         );
         let names: Vec<&str> = headers.keys().map(String::as_str).collect();
         assert_eq!(names, ["baggage", "uber-trace-id", "uberctx-a"]);
+    }
+
+    #[test]
+    fn a_fallback_reads_only_where_nothing_was_found_and_never_writes() {
+        let composite = CompositePropagator::first_found()
+            .propagator(JaegerPropagator::new())
+            .fallback(TraceContextPropagator::new());
+        assert_eq!(composite.fields(), ["uber-trace-id"]);
+        assert_eq!(trace_id_low(&extracted(&composite, &[W3C])), Some(0xc));
+        let garbage = ("traceparent", "garbage");
+        let found = extracted(&composite, &[JAEGER, garbage]);
+        assert_eq!((trace_id_low(&found), found.malformed_headers), (Some(0xa), 0));
+        let not_found = extracted(&composite, &[garbage]);
+        assert_eq!((trace_id_low(&not_found), not_found.malformed_headers), (None, 1));
+        let unreadable = extracted(&composite, &[("uber-trace-id", "garbage"), W3C]);
+        assert_eq!((trace_id_low(&unreadable), unreadable.malformed_headers), (Some(0xc), 1));
     }
 
     #[test]

@@ -158,8 +158,21 @@ impl JaegerPropagator {
     /// Looks which of the headers are there at all, by their keys alone: most carriers have none or one of them, and many
     /// other headers with long values.
     fn present(&self, carrier: &dyn Extractor) -> Present {
+        let ours = [
+            &self.trace_context_header,
+            &self.debug_header,
+            &self.baggage_header,
+            &self.baggage_prefix,
+        ];
+        // A bit for each letter, in either case, that one of ours begins with: spares most headers a closer look.
+        let first_letter =
+            |name: &str| name.bytes().next().map_or(0, |letter| 1_u32 << (letter & 31));
+        let first_letters = ours.iter().fold(0, |letters, name| letters | first_letter(name));
         let mut present = Present::default();
         carrier.for_each_key(&mut |key| {
+            if first_letter(key) & first_letters == 0 {
+                return;
+            }
             present.trace_context |= is_header(key, &self.trace_context_header);
             present.debug |= is_header(key, &self.debug_header);
             present.baggage |=

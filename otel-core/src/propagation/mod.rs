@@ -10,7 +10,7 @@
 //! // Speaks Jaeger, and understands W3C besides.
 //! let propagator = CompositePropagator::first_found()
 //!     .propagator(JaegerPropagator::new())
-//!     .extractor(TraceContextPropagator::new());
+//!     .fallback(TraceContextPropagator::new());
 //!
 //! let call = SpanContext::new(TraceId::from_parts(0, 1), SpanId::new(2), TraceFlags::SAMPLED);
 //! let context = Context::new().with_span_context(call).with_baggage(Baggage::new().with("tenant", "a b"));
