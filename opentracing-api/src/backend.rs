@@ -355,8 +355,8 @@ impl<'a> StartRequest<'a> {
         self.options.ignores_active_span
     }
 
-    /// Tells whether there is nothing to look at but the name, the parent and the start time: one parent, which is the
-    /// active span or a `ChildOf`, without baggage or extension, and no tags.
+    /// Tells whether there is nothing to look at but the name, the parent, the start time and the tags: one parent, which is
+    /// the active span or a `ChildOf`, without baggage or extension.
     #[inline]
     pub fn is_plain_child(&self) -> bool {
         self.parent.is_some_and(|parent| !parent.has_attachment()) && self.options.is_plain()

@@ -150,11 +150,10 @@ impl<'a> StartSpanOptions<'a> {
         self.tags.get().is_none()
     }
 
-    /// Tells whether there are no tags, and at most one reference, which is a `ChildOf`.
+    /// Tells whether there is at most one reference, which is a `ChildOf`.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.has_no_tags()
-            && self.more_references.get().is_none()
+        self.more_references.get().is_none()
             && self
                 .first_reference
                 .as_ref()

@@ -59,6 +59,7 @@ struct Owner {
 pub(crate) struct ProviderInner {
     pub(crate) sampler: Box<dyn Sampler>,
     pub(crate) local_children_follow: bool,
+    pub(crate) remote_children_follow: bool,
     pub(crate) ids: ProviderIds,
     pub(crate) limits: SpanLimits,
     pub(crate) clock: ProviderClock,
@@ -333,6 +334,7 @@ impl TracerProviderBuilder {
         }
         let inner = ProviderInner {
             local_children_follow: self.sampler.local_children_follow(),
+            remote_children_follow: self.sampler.remote_children_follow(),
             sampler: self.sampler,
             ids: self.ids,
             limits: self.limits,

@@ -134,9 +134,19 @@ impl Tracer {
     /// A shortcut for translators: it spares most spans the making of a request and a context.
     #[inline]
     pub fn follow(&self) -> Option<SpanId> {
+        self.follow_if(|provider| provider.local_children_follow)
+    }
+
+    /// As [`follow`](Self::follow), for a parent in another process that has decided whether the trace is sampled.
+    #[inline]
+    pub fn follow_remote(&self) -> Option<SpanId> {
+        self.follow_if(|provider| provider.remote_children_follow)
+    }
+
+    #[inline(always)]
+    fn follow_if(&self, follows: impl Fn(&ProviderInner) -> bool) -> Option<SpanId> {
         let provider = self.provider()?;
-        let follows =
-            provider.local_children_follow && provider.is_open() && !is_current_suppressed();
+        let follows = follows(provider) && provider.is_open() && !is_current_suppressed();
         follows.then(|| provider.ids.new_span_id())
     }
 

@@ -100,11 +100,11 @@ pub(crate) fn is_remote(context: &SpanContext) -> bool {
     context.flags() & REMOTE != 0
 }
 
-/// Tells whether a sampler has to be asked about the children of a context: it came from another process, or without a
-/// decision.
+/// Returns the context of a new span in this process whose parent may be in another one.
 #[inline]
-pub(crate) fn asks_sampler(parent: &SpanContext) -> bool {
-    parent.flags() & (REMOTE | SpanContext::UNDECIDED) != 0
+pub(crate) fn child_of(parent: &SpanContext, span_id: SpanId) -> SpanContext {
+    let child = parent.child(span_id.as_u64());
+    if is_remote(parent) { child.with_flags(parent.flags() & !REMOTE) } else { child }
 }
 
 /// Turns the core's context into an OpenTracing one, without the trace state.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentracing_api::backend::{ScopeManager, SpanBackend, StartRequest, TracerBackend, TracerId};
 use opentracing_api::{
     Extract, ExtractError, FlushError, Flushed, Inject, InjectError, ReferenceType, Span,
-    SpanContext,
+    SpanContext, Value,
 };
 use otel_core::record::SpanIds;
 use otel_core::{
@@ -16,8 +16,8 @@ use otel_core::{
 };
 
 use crate::convert::{
-    BaggageMetadata, Extension, Semantics, SpecialTag, Tag, asks_sampler, core_ids, ids_from_core,
-    to_core, with_extension,
+    BaggageMetadata, Extension, Semantics, SpecialTag, Tag, child_of, core_ids, ids_from_core,
+    is_remote, to_core, with_extension,
 };
 use crate::propagation::Formats;
 use crate::scope::ShimScopes;
@@ -169,12 +169,41 @@ impl TracerShim {
         if let Some(debug_id) = debug_id {
             span.recording.set_attribute(JAEGER_DEBUG_ID, &debug_id);
         }
-        let mut text = String::new();
-        for (key, value) in request.tags() {
-            if let Some(tag) = Tag::of(value, &mut text) {
-                span.write_tag(&mut context, key, tag);
-            }
+        write_tags(&mut span, &mut context, request);
+        request.span(context, Some(span))
+    }
+
+    /// Starts a child with tags, or of a parent in another process.
+    #[inline(never)]
+    fn start_child(&self, request: &StartRequest<'_>, parent: &SpanContext) -> Span {
+        let tags = StartTags(request);
+        let is_remote = is_remote(parent);
+        let span_id = match tags.priority() {
+            Some(_) => None,
+            None if is_remote => self.tracer.follow_remote(),
+            None => self.tracer.follow(),
+        };
+        let Some(span_id) = span_id else { return self.start_special(request) };
+        if !parent.is_sampled() {
+            return request.span(child_of(parent, span_id), None);
         }
+        let mut span = self.take_span();
+        let (trace_id, parent_span_id, flags) = core_ids(parent);
+        let ids = SpanIds { trace_id, span_id, parent_span_id, flags };
+        let parent_context = || context_of(Some(to_core(parent)), request);
+        span.recording.start_following_as(
+            &self.tracer,
+            request.operation_name(),
+            tags.kind(),
+            ids,
+            request.start_time(),
+            &parent_context,
+        );
+        if is_remote {
+            span.recording.set_remote_parent();
+        }
+        let mut context = child_of(parent, span_id);
+        write_tags(&mut span, &mut context, request);
         request.span(context, Some(span))
     }
 
@@ -214,17 +243,22 @@ impl TracerShim {
 impl TracerBackend for TracerShim {
     #[inline]
     fn start_span(&self, request: &StartRequest<'_>) -> Span {
-        if request.parent().is_none() && request.has_no_tags() {
+        let has_tags = !request.has_no_tags();
+        if request.parent().is_none() && !has_tags {
             return self.start_root(request);
         }
         // Under OpenTelemetry's rules an explicit parent is a link as well.
         let is_plain = request.is_plain_child()
             && (self.semantics == Semantics::Jaeger || request.references().next().is_none());
         let followed = request.parent().filter(|_| is_plain);
-        let Some(parent) = followed.filter(|parent| parent.is_valid() && !asks_sampler(parent))
+        let Some(parent) = followed
+            .filter(|parent| parent.is_valid() && parent.flags() & SpanContext::UNDECIDED == 0)
         else {
             return self.start_special(request);
         };
+        if has_tags || is_remote(parent) {
+            return self.start_child(request, parent);
+        }
         let Some(span_id) = self.tracer.follow() else {
             return self.start_special(request);
         };
@@ -294,6 +328,18 @@ impl fmt::Debug for TracerShim {
             .field("provider", &self.provider)
             .field("semantics", &self.semantics)
             .finish_non_exhaustive()
+    }
+}
+
+/// Writes the tags that the caller gave at the start.
+fn write_tags(span: &mut SpanShim, context: &mut SpanContext, request: &StartRequest<'_>) {
+    let mut text = String::new();
+    for (key, value) in request.tags() {
+        if let Value::Str(value) = value {
+            span.set_str_tag(context, key, value);
+        } else if let Some(tag) = Tag::of(value, &mut text) {
+            span.write_tag(context, key, tag);
+        }
     }
 }
 

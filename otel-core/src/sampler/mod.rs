@@ -61,6 +61,12 @@ pub trait Sampler: fmt::Debug + Send + Sync + 'static {
     fn local_children_follow(&self) -> bool {
         false
     }
+
+    /// Tells whether a span with a parent in another process, which has decided, always follows it. As
+    /// [`local_children_follow`](Self::local_children_follow) otherwise.
+    fn remote_children_follow(&self) -> bool {
+        false
+    }
 }
 
 /// Asks a sampler in the place of the tracer: one that local children follow is not asked for them.
@@ -83,6 +89,10 @@ impl<S: Sampler + ?Sized> Sampler for Arc<S> {
 
     fn local_children_follow(&self) -> bool {
         (**self).local_children_follow()
+    }
+
+    fn remote_children_follow(&self) -> bool {
+        (**self).remote_children_follow()
     }
 }
 

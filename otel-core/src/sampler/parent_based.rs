@@ -95,6 +95,10 @@ impl Sampler for ParentBasedSampler {
     fn local_children_follow(&self) -> bool {
         self.delegates.local_sampled.is_none() && self.delegates.local_not_sampled.is_none()
     }
+
+    fn remote_children_follow(&self) -> bool {
+        self.delegates.remote_sampled.is_none() && self.delegates.remote_not_sampled.is_none()
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +142,7 @@ mod tests {
         assert_eq!(decide(&defaults, None), Drop);
         assert_eq!(decide(&inverted, None), RecordAndSample);
         assert!(defaults.local_children_follow() && !inverted.local_children_follow());
+        assert!(defaults.remote_children_follow() && !inverted.remote_children_follow());
     }
 
     #[test]

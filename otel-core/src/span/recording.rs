@@ -91,7 +91,7 @@ impl RecordingSpan {
     }
 
     /// Starts a span that [follows](Tracer::follow) its parent, with nothing but a name and perhaps a start time.
-    #[inline]
+    #[inline(always)]
     pub fn start_following(
         &mut self,
         tracer: &Tracer,
@@ -100,13 +100,32 @@ impl RecordingSpan {
         start_time: Option<SystemTime>,
         parent_context: &dyn Fn() -> Context,
     ) {
-        self.begin(tracer, name, SpanKind::Internal, ids);
+        self.start_following_as(tracer, name, SpanKind::Internal, ids, start_time, parent_context);
+    }
+
+    /// As [`start_following`](Self::start_following), for a span of any kind.
+    #[inline]
+    pub fn start_following_as(
+        &mut self,
+        tracer: &Tracer,
+        name: &str,
+        kind: SpanKind,
+        ids: SpanIds,
+        start_time: Option<SystemTime>,
+        parent_context: &dyn Fn() -> Context,
+    ) {
+        self.begin(tracer, name, kind, ids);
         let Some(provider) = tracer.provider() else { return };
         self.start_unix_nanos = start_time.map(unix_nanos_of);
         if provider.observes_start() {
             self.tell_start(tracer, parent_context);
         }
         self.start_reading = provider.clock.now();
+    }
+
+    /// Notes that the parent is in another process: its context came out of a carrier.
+    pub fn set_remote_parent(&mut self) {
+        self.buf.set_remote_parent();
     }
 
     #[inline]
