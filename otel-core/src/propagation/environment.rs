@@ -108,14 +108,20 @@ fn name_of(key: &str) -> impl Iterator<Item = u8> {
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().eq(name_of(name))
+    !name.is_empty() && is_variable_of(name, name)
+}
+
+/// Tells whether a variable of this name holds the value of `key`.
+pub(super) fn is_variable_of(name: &str, key: &str) -> bool {
+    name.bytes().eq(name_of(key))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::span_context;
     use super::super::{
-        BaggagePropagator, CompositePropagator, Propagator, TraceContextPropagator,
+        B3Propagator, BaggagePropagator, CompositePropagator, JaegerMode, JaegerPropagator,
+        OtPropagator, Propagator, TraceContextPropagator,
     };
     use super::*;
     use crate::baggage::Baggage;
@@ -193,6 +199,37 @@ mod tests {
         );
         let found = propagator.extract(&variables);
         assert_eq!((found.span_context, found.baggage), (Some(context), baggage));
+    }
+
+    #[test]
+    fn every_format_finds_its_trace_in_the_environment_again() {
+        let jaeger = JaegerPropagator::new();
+        let propagators: [Box<dyn Propagator>; 7] = [
+            Box::new(TraceContextPropagator::new()),
+            Box::new(B3Propagator::single()),
+            Box::new(B3Propagator::multi()),
+            Box::new(OtPropagator::new()),
+            Box::new(jaeger.clone()),
+            Box::new(jaeger.clone().mode(JaegerMode::TextMap)),
+            Box::new(jaeger.clone().trace_context_header("0größe")),
+        ];
+        let context = span_context(7, TraceFlags::SAMPLED);
+        for propagator in propagators {
+            let mut variables = carrier(&[("PATH", "/bin"), ("X", "1"), ("_", "2")]);
+            propagator.inject(&context, &Baggage::new(), &mut variables);
+            let found = propagator.extract(&variables);
+            assert_eq!(
+                found.span_context.as_ref(),
+                Some(&context),
+                "{propagator:?}: {variables:?}"
+            );
+        }
+        let by_hand = carrier(&[("JAEGER_DEBUG_ID", "find me"), ("JAEGER_BAGGAGE", "a=1")]);
+        let found = jaeger.extract(&by_hand);
+        assert_eq!(
+            (found.debug_id.as_deref(), found.baggage.get("a")),
+            (Some("find me"), Some("1"))
+        );
     }
 
     #[test]

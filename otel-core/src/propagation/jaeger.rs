@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::environment;
 use super::hex::{self, StackText};
 use super::text::{self, Plus};
 use super::{Extracted, Extractor, Injector, Propagator};
@@ -266,9 +267,15 @@ impl Propagator for JaegerPropagator {
     }
 }
 
-/// Compares names of headers; most are spelled alike, which is found out eight bytes at a time.
+/// Compares a carrier's key with the name of a header; most are spelled alike, which is found out eight bytes at a time.
+/// Variables of the environment have a spelling of their own.
 fn is_header(key: &str, name: &str) -> bool {
-    key.len() == name.len() && (key == name || key.eq_ignore_ascii_case(name))
+    let is_alike = key.len() == name.len() && (key == name || key.eq_ignore_ascii_case(name));
+    is_alike || key.starts_with(is_variables_first) && environment::is_variable_of(key, name)
+}
+
+fn is_variables_first(first: char) -> bool {
+    matches!(first, 'A'..='Z' | '_')
 }
 
 /// Which headers a carrier has.
