@@ -107,6 +107,15 @@ impl JaegerPropagator {
         let (mut n_written, mut n_bytes) = (0, 0);
         for BaggageItem { name, value, .. } in baggage.iter() {
             let item_bytes = name.len() + value.len();
+            if self.mode == JaegerMode::HttpHeaders && !text::is_token(name) {
+                diagnostics::warn(
+                    "jaeger baggage name",
+                    format_args!(
+                        "baggage {name:?} is not sent: the name cannot be part of a header's name"
+                    ),
+                );
+                continue;
+            }
             if n_written == MAX_BAGGAGE_ENTRIES || n_bytes + item_bytes > MAX_BAGGAGE_BYTES {
                 diagnostics::warn(
                     "jaeger baggage limit",
@@ -122,17 +131,11 @@ impl JaegerPropagator {
             header.push_str(name);
             match self.mode {
                 JaegerMode::TextMap => carrier.set(&header, value),
-                JaegerMode::HttpHeaders if text::is_token(name) => {
+                JaegerMode::HttpHeaders => {
                     encoded.clear();
                     text::push_percent_encoded(&mut encoded, value, is_unreserved);
                     carrier.set(&header, &encoded);
                 }
-                JaegerMode::HttpHeaders => diagnostics::warn(
-                    "jaeger baggage name",
-                    format_args!(
-                        "baggage {name:?} is not sent: the name cannot be part of a header's name"
-                    ),
-                ),
             }
         }
     }

@@ -468,3 +468,15 @@ fn baggage_beyond_the_limits_is_not_written_entry_by_entry() {
         );
     }
 }
+
+#[test]
+fn names_that_no_header_can_have_take_no_room_from_others() {
+    let mut baggage = Baggage::new();
+    for n in 0..100 {
+        baggage = baggage.with(&format!("ä{n}"), &"x".repeat(100));
+    }
+    baggage = baggage.with("tenant", "7");
+    let mut headers = BTreeMap::new();
+    http().inject(&SpanContext::invalid(), &baggage, &mut headers);
+    assert_eq!(as_pairs(&headers), [("uberctx-tenant", "7")]);
+}
