@@ -11,7 +11,7 @@ use crate::scope::Activation;
 
 /// Runs a stream in a span; there for every stream.
 ///
-/// A [`Span`](crate::Span) given by value finishes when the stream is dropped or has ended; a
+/// A [`Span`](crate::Span) given by value finishes when the stream is dropped, has ended or panics; a
 /// [`SharedSpan`](crate::SharedSpan) is only active meanwhile.
 pub trait StreamInSpan: Stream + Sized {
     /// Makes `span` active during every poll.
@@ -27,7 +27,7 @@ impl<S: Stream> StreamInSpan for S {}
 pub struct TracedStream<S> {
     // In a box, since a place in this struct would need unsafe code to be pinned.
     stream: Pin<Box<S>>,
-    /// `None` once the stream has ended.
+    /// `None` once the stream has ended or panicked.
     attached: Option<Attached>,
 }
 
@@ -36,12 +36,11 @@ impl<S: Stream> Stream for TracedStream<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let Self { stream, attached } = &mut *self;
-        let entered = attached.as_mut().map(Attached::enter);
+        let mut turn = Turn { attached, has_more: false };
+        let entered = turn.attached.as_mut().map(Attached::enter);
         let polled = stream.as_mut().poll_next(context);
         drop(entered);
-        if matches!(polled, Poll::Ready(None)) {
-            *attached = None;
-        }
+        turn.has_more = !matches!(polled, Poll::Ready(None));
         polled
     }
 
@@ -53,6 +52,21 @@ impl<S: Stream> Stream for TracedStream<S> {
 impl<S: fmt::Debug> fmt::Debug for TracedStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TracedStream").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+/// One poll; the span finishes with it if the stream ends or panics. A panic that somebody catches is seen only here: the
+/// stream is dropped later, when nobody panics any more.
+struct Turn<'a> {
+    attached: &'a mut Option<Attached>,
+    has_more: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.has_more {
+            *self.attached = None;
+        }
     }
 }
 
@@ -126,5 +140,16 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(tracer.active_span(), None);
         assert_eq!(mock.span("s").log_lines(), ["event=error message=panic"]);
+    }
+
+    #[test]
+    fn a_panic_that_is_caught_between_stream_and_owner_marks_the_span_at_once() {
+        let (mock, tracer) = recording();
+        let mut items =
+            CountDown(1, || resume_unwind(Box::new(()))).in_span(tracer.start_span("s"));
+        assert!(catch_unwind(AssertUnwindSafe(|| next(&mut items))).is_err());
+        assert_eq!(mock.span("s").log_lines(), ["event=error message=panic"]);
+        drop(items);
+        assert_eq!(mock.finished_names(), ["s"]);
     }
 }
