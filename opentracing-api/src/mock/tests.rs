@@ -315,6 +315,20 @@ fn custom_formats_work_once_they_are_registered() {
 }
 
 #[test]
+fn a_function_of_a_format_may_hold_a_span_of_the_mock() {
+    let mock = MockTracer::new();
+    let (of_injector, of_extractor) = (mock.start_span("injector"), mock.start_span("extractor"));
+    mock.register_injector("f", move |_, carrier| {
+        *carrier.downcast_mut().ok_or(InjectError::InvalidCarrier)? = of_injector.context();
+        Ok(())
+    });
+    mock.register_extractor("f", move |_| Ok(Some(of_extractor.context())));
+    mock.register_injector("f", |_, _| Ok(()));
+    mock.register_extractor("f", |_| Ok(None));
+    assert_eq!(mock.finished_names(), ["injector", "extractor"]);
+}
+
+#[test]
 fn assertions_that_fail_show_the_tree() {
     let mock = MockTracer::new();
     let order = mock.start_span_with("order", StartSpanOptions::new().tag("cents", 1999));

@@ -182,7 +182,9 @@ impl MockTracer {
         format: &str,
         injector: impl Fn(&SpanContext, &mut dyn Any) -> Result<(), InjectError> + Send + Sync + 'static,
     ) {
-        self.state().injectors.insert(format.to_owned(), Arc::new(injector));
+        let before = self.state().injectors.insert(format.to_owned(), Arc::new(injector));
+        // Without the lock: the function may hold a span of this mock.
+        drop(before);
     }
 
     /// Has contexts extracted from [`Extract::Custom`] of a format by a function; the last one of a
@@ -209,7 +211,9 @@ impl MockTracer {
         + Sync
         + 'static,
     ) {
-        self.state().extractors.insert(format.to_owned(), Arc::new(extractor));
+        let before = self.state().extractors.insert(format.to_owned(), Arc::new(extractor));
+        // Without the lock: the function may hold a span of this mock.
+        drop(before);
     }
 
     fn all_spans(&self) -> Vec<MockSpan> {
