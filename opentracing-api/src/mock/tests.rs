@@ -418,3 +418,18 @@ fn after_a_close_spans_do_nothing_and_the_calls_are_kept() {
     assert_eq!(mock.finished_names(), ["before"]);
     assert_eq!(mock.close_timeouts(), [1, 2].map(Duration::from_secs));
 }
+
+#[test]
+fn after_a_close_a_span_hands_its_parent_on_and_one_without_is_injected_as_nothing() {
+    let mock = MockTracer::new();
+    let caller = SpanContext::new(7, 8, SpanContext::SAMPLED).with_baggage_item("user", "ann");
+    mock.close(Duration::ZERO).unwrap();
+    let late = mock.start_span_with("late", child_of(&caller));
+    assert_eq!((late.context(), late.is_recording()), (caller, false));
+    assert_eq!(late.baggage_item("user"), Some("ann"));
+    let mut carrier = HashMap::new();
+    mock.inject(&mock.start_span("root"), Inject::TextMap(&mut carrier)).unwrap();
+    assert!(carrier.is_empty());
+    mock.inject(&late, Inject::TextMap(&mut carrier)).unwrap();
+    assert_eq!((&*carrier["ot-tracer-spanid"], &*carrier["ot-baggage-user"]), ("8", "ann"));
+}

@@ -372,15 +372,19 @@ impl MockBackend {
     /// Makes up ids, flags and baggage, and tells whether the span is recorded.
     fn identify(&self, request: &StartRequest<'_>) -> (SpanContext, bool) {
         let parent = request.parent().filter(|parent| parent.is_valid());
+        if self.is_closed() {
+            // What the span calls joins the caller's trace, as if this process were not there.
+            let mut context =
+                parent.map_or_else(SpanContext::default, |parent| parent.child(parent.span_id()));
+            request.inherit_baggage(&mut context);
+            return (context, false);
+        }
         let is_sampled = match (parent, &self.shared.sampler) {
             (Some(parent), _) => parent.is_sampled(),
             (None, Some(sampler)) => sampler(request.operation_name()),
             (None, None) => true,
         };
         let mut state = self.state();
-        if !state.close_timeouts.is_empty() {
-            return (SpanContext::default(), false);
-        }
         let trace_id = parent.map_or_else(|| u128::from(state.next_id()), SpanContext::trace_id);
         let flags = parent.map_or(0, SpanContext::flags);
         let mut context = SpanContext::new(trace_id, state.next_id(), flags);
@@ -464,6 +468,10 @@ impl TracerBackend for MockBackend {
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
         self.state().close_timeouts.push(timeout);
         self.flush(timeout)
+    }
+
+    fn is_closed(&self) -> bool {
+        !self.state().close_timeouts.is_empty()
     }
 }
 
