@@ -433,3 +433,14 @@ fn after_a_close_a_span_hands_its_parent_on_and_one_without_is_injected_as_nothi
     mock.inject(&late, Inject::TextMap(&mut carrier)).unwrap();
     assert_eq!((&*carrier["ot-tracer-spanid"], &*carrier["ot-baggage-user"]), ("8", "ann"));
 }
+
+#[test]
+fn the_account_counts_spans_that_were_forgotten_too() {
+    let mock = MockTracer::new();
+    for n_finished in 1..4 {
+        mock.start_span("span").finish();
+        assert_eq!(mock.flush(Duration::ZERO).unwrap().reported_spans, n_finished);
+        mock.reset();
+    }
+    assert_eq!(mock.close(Duration::ZERO).unwrap().reported_spans, 3);
+}

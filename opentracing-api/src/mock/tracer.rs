@@ -170,6 +170,7 @@ impl MockTracer {
     pub fn reset(&self) {
         let forgotten = {
             let mut state = self.state();
+            state.n_forgotten += state.finished.len() as u64;
             (std::mem::take(&mut state.finished), std::mem::take(&mut state.errors))
         };
         drop(forgotten);
@@ -353,6 +354,8 @@ struct State {
     /// By span id, which is the order of their starts.
     unfinished: BTreeMap<u64, MockSpan>,
     finished: Vec<MockSpan>,
+    /// How many finished spans a reset has taken away.
+    n_forgotten: u64,
     errors: Vec<MockError>,
     close_timeouts: Vec<Duration>,
     injectors: HashMap<String, Arc<Injector>>,
@@ -460,9 +463,10 @@ impl TracerBackend for MockBackend {
         state.errors.push(MockError::UsedAfterFinish { operation_name, span_id, call });
     }
 
-    /// Spans that have finished are reported, and none is ever lost.
+    /// Spans that have finished are reported, also those forgotten since, and none is ever lost.
     fn flush(&self, _: Duration) -> Result<Flushed, FlushError> {
-        Ok(Flushed::new(self.state().finished.len() as u64, 0))
+        let state = self.state();
+        Ok(Flushed::new(state.n_forgotten + state.finished.len() as u64, 0))
     }
 
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
