@@ -444,3 +444,23 @@ fn the_account_counts_spans_that_were_forgotten_too() {
     }
     assert_eq!(mock.close(Duration::ZERO).unwrap().reported_spans, 3);
 }
+
+#[test]
+fn two_mocks_are_the_ends_of_one_call_and_count_apart() {
+    let client = MockTracer::new();
+    let server = MockTracer::builder().first_id(100).build();
+    let (ask, mut headers) = (client.start_span("ask"), HashMap::new());
+    client.inject(&ask, Inject::HttpHeaders(&mut headers)).unwrap();
+    let caller = server.extract(Extract::HttpHeaders(&headers)).unwrap();
+    let answer = server.start_span_with("answer", child_of(&caller));
+    server.start_span_with("query", child_of(&answer)).finish();
+    drop((answer, ask));
+    let (answer, query) = (server.span("answer"), server.span("query"));
+    assert!(answer.is_child_of(&client.span("ask")) && query.is_child_of(&answer));
+    assert_eq!((answer.span_id(), query.span_id()), (100, 101));
+    assert!(server.parent_of(&answer).is_none() && server.children_of(&query).is_empty());
+    for (first_id, ids) in [(0, (1, 2)), (u64::MAX, (u64::MAX, 1))] {
+        let context = MockTracer::builder().first_id(first_id).build().start_span("s").context();
+        assert_eq!((context.trace_id_low(), context.span_id()), ids);
+    }
+}

@@ -25,7 +25,8 @@ use crate::value::{OwnedValue, Value};
 /// mock.
 ///
 /// Ids are counted: the first trace has the id 1 and its root the id 2, the next span 3, and so on,
-/// so that no id of one kind is mistaken for one of another. Every span is recorded, also one of a
+/// so that no id of one kind is mistaken for one of another. Two mocks that are the ends of one call would count alike: let
+/// one begin elsewhere, with [`MockTracerBuilder::first_id`]. Every span is recorded, also one of a
 /// trace that is not sampled; see [`MockTracerBuilder::sampler`]. A tag `sampling.priority` of 0
 /// takes the sampled flag away, a larger one gives it.
 ///
@@ -46,7 +47,7 @@ impl MockTracer {
 
     /// Begins a mock with settings of its own.
     pub fn builder() -> MockTracerBuilder {
-        MockTracerBuilder { scope_manager: Box::new(ThreadLocalScopes), sampler: None }
+        MockTracerBuilder { scope_manager: Box::new(ThreadLocalScopes), sampler: None, first_id: 1 }
     }
 
     /// Returns the spans that have finished, in the order of their ends.
@@ -261,6 +262,7 @@ impl fmt::Debug for MockTracer {
 pub struct MockTracerBuilder {
     scope_manager: Box<dyn ScopeManager>,
     sampler: Option<Box<Sampler>>,
+    first_id: u64,
 }
 
 impl MockTracerBuilder {
@@ -279,10 +281,33 @@ impl MockTracerBuilder {
         self
     }
 
+    /// Sets where ids begin to be counted. Default: 1, which 0 means too.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// use opentracing_api::mock::MockTracer;
+    /// use opentracing_api::{Extract, Inject, child_of};
+    ///
+    /// let client = MockTracer::new();
+    /// let server = MockTracer::builder().first_id(100).build();
+    /// let mut headers = HashMap::new();
+    /// client.inject(&client.start_span("ask"), Inject::HttpHeaders(&mut headers))?;
+    /// let caller = server.extract(Extract::HttpHeaders(&headers))?;
+    /// server.start_span_with("answer", child_of(&caller)).finish();
+    /// assert!(server.span("answer").is_child_of(&client.span("ask")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn first_id(mut self, first_id: u64) -> Self {
+        self.first_id = first_id;
+        self
+    }
+
     /// Makes the mock.
     pub fn build(self) -> MockTracer {
-        let Self { scope_manager, sampler } = self;
-        let shared = Shared { state: Mutex::default(), scope_manager, sampler };
+        let Self { scope_manager, sampler, first_id } = self;
+        let state = State { last_id: first_id.saturating_sub(1), ..State::default() };
+        let shared = Shared { state: Mutex::new(state), scope_manager, sampler };
         let backend = MockBackend { shared: Arc::new(shared) };
         MockTracer { tracer: Tracer::new(backend.clone()), backend }
     }
@@ -292,6 +317,7 @@ impl fmt::Debug for MockTracerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MockTracerBuilder")
             .field("has_sampler", &self.sampler.is_some())
+            .field("first_id", &self.first_id)
             .finish_non_exhaustive()
     }
 }
@@ -481,7 +507,8 @@ impl TracerBackend for MockBackend {
 
 impl State {
     fn next_id(&mut self) -> u64 {
-        self.last_id += 1;
+        // Never 0, which is no id, wherever the count began.
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         self.last_id
     }
 }
