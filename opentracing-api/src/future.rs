@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::mem;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::thread;
 
 use crate::failure::Failure;
@@ -35,7 +36,7 @@ use crate::tracer::Tracer;
 /// let task = work.in_span(order.clone());
 /// ```
 pub trait InSpan: Future + Sized {
-    /// Makes `span` active during every poll.
+    /// Makes `span` active during every poll, and while a future that has begun is dropped.
     fn in_span(self, span: impl Into<Activation>) -> impl Future<Output = Self::Output>;
 
     /// As [`InSpan::in_span`] for a fallible future: an error is recorded on the span and returned.
@@ -142,12 +143,30 @@ impl Attached {
     }
 
     async fn run<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            let _entered = self.enter();
-            future.as_mut().poll(context)
-        })
-        .await
+        let mut running = Running { attached: self, future: pin!(Some(future)) };
+        poll_fn(|context| running.poll(context)).await
+    }
+}
+
+/// A future that has begun; its span is active also while it is dropped, so that what it does then belongs to the span.
+struct Running<'a, F> {
+    attached: &'a mut Attached,
+    /// `None` once it was dropped.
+    future: Pin<&'a mut Option<F>>,
+}
+
+impl<F: Future> Running<'_, F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Pending };
+        let _entered = self.attached.enter();
+        future.poll(context)
+    }
+}
+
+impl<F> Drop for Running<'_, F> {
+    fn drop(&mut self) {
+        let _entered = self.attached.enter();
+        self.future.set(None);
     }
 }
 

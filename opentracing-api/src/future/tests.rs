@@ -181,3 +181,46 @@ fn the_global_tracer_says_which_span_is_active_where_no_tracer_is_named() {
     assert_eq!(poll(task.as_mut()), Poll::Ready(Some(request)));
     crate::set_global_tracer(Tracer::noop());
 }
+
+#[test]
+fn what_a_future_does_while_it_is_dropped_is_in_its_span() {
+    struct CleansUp<'a>(&'a Tracer);
+    impl Drop for CleansUp<'_> {
+        fn drop(&mut self) {
+            self.0.start_span("clean-up").finish();
+        }
+    }
+    async fn work(tracer: &Tracer, ends: impl Future<Output = ()>) {
+        let _cleans_up = CleansUp(tracer);
+        ends.await;
+    }
+    /// Polls a future once, and drops it.
+    fn begin<T>(future: impl Future<Output = T>) {
+        let _ = poll(pin!(future).as_mut());
+    }
+    let (mock, tracer) = recording();
+    for how in ["cancelled", "cancelled, if fallible", "completed", "panicked"] {
+        mock.reset();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let span = tracer.start_span("work");
+            match how {
+                "cancelled" => begin(work(&tracer, pending()).in_span(span)),
+                "completed" => begin(work(&tracer, async {}).in_span(span)),
+                "panicked" => {
+                    begin(work(&tracer, async { resume_unwind(Box::new(())) }).in_span(span));
+                }
+                _ => {
+                    let fallible = async {
+                        work(&tracer, pending()).await;
+                        Ok::<(), &str>(())
+                    };
+                    begin(fallible.try_in_span(span));
+                }
+            }
+        }));
+        assert_eq!(panicked.is_err(), how == "panicked");
+        assert_eq!(mock.finished_names(), ["clean-up", "work"], "{how}");
+        mock.assert_child_of("clean-up", "work");
+        assert_eq!(tracer.active_span(), None, "{how}");
+    }
+}
