@@ -14,9 +14,9 @@ use crate::scope::Activation;
 /// A [`Span`](crate::Span) given by value finishes when the stream is dropped, has ended or panics; a
 /// [`SharedSpan`](crate::SharedSpan) is only active meanwhile.
 pub trait StreamInSpan: Stream + Sized {
-    /// Makes `span` active during every poll.
+    /// Makes `span` active during every poll, and while a stream that has not ended is dropped.
     fn in_span(self, span: impl Into<Activation>) -> TracedStream<Self> {
-        TracedStream { stream: Box::pin(self), attached: Some(Attached::from(span.into())) }
+        TracedStream { stream: Some(Box::pin(self)), attached: Some(Attached::from(span.into())) }
     }
 }
 
@@ -25,8 +25,8 @@ impl<S: Stream> StreamInSpan for S {}
 /// A stream in a span: see [`StreamInSpan::in_span`]. It takes one allocation.
 #[must_use = "streams do nothing unless they are polled"]
 pub struct TracedStream<S> {
-    // In a box, since a place in this struct would need unsafe code to be pinned.
-    stream: Pin<Box<S>>,
+    // In a box, since a place in this struct would need unsafe code to be pinned. `None` once it was dropped.
+    stream: Option<Pin<Box<S>>>,
     /// `None` once the stream has ended or panicked.
     attached: Option<Attached>,
 }
@@ -35,7 +35,7 @@ impl<S: Stream> Stream for TracedStream<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let Self { stream, attached } = &mut *self;
+        let Self { stream: Some(stream), attached } = &mut *self else { return Poll::Ready(None) };
         let mut turn = Turn { attached, has_more: false };
         let entered = turn.attached.as_mut().map(Attached::enter);
         let polled = stream.as_mut().poll_next(context);
@@ -45,7 +45,14 @@ impl<S: Stream> Stream for TracedStream<S> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.stream.size_hint()
+        self.stream.as_ref().map_or((0, Some(0)), |stream| stream.size_hint())
+    }
+}
+
+impl<S> Drop for TracedStream<S> {
+    fn drop(&mut self) {
+        let _entered = self.attached.as_ref().map(Attached::enter);
+        self.stream = None;
     }
 }
 
@@ -151,5 +158,27 @@ mod tests {
         assert_eq!(mock.span("s").log_lines(), ["event=error message=panic"]);
         drop(items);
         assert_eq!(mock.finished_names(), ["s"]);
+    }
+
+    #[test]
+    fn what_a_stream_does_while_it_is_dropped_is_in_its_span() {
+        struct CleansUp<'a>(&'a crate::Tracer);
+        impl Drop for CleansUp<'_> {
+            fn drop(&mut self) {
+                self.0.start_span("clean-up").finish();
+            }
+        }
+        let (mock, tracer) = recording();
+        let cleans_up = CleansUp(&tracer);
+        let items = CountDown(1, move || {
+            let kept = &cleans_up;
+            assert!(kept.0.active_span().is_some());
+        });
+        let mut items = items.in_span(tracer.start_span("stream"));
+        assert_eq!(next(&mut items), Poll::Ready(Some(0)));
+        drop(items);
+        assert_eq!(mock.finished_names(), ["clean-up", "stream"]);
+        mock.assert_child_of("clean-up", "stream");
+        assert_eq!(tracer.active_span(), None);
     }
 }
