@@ -284,7 +284,7 @@ fn a_reader_of_version_1_puts_the_parent_first_unless_a_reference_leads_there() 
     let child_of: &[(&str, Value<'_>)] = &[("opentracing.ref_type", "child_of".into())];
     let mut joined =
         TestSpan::new("op").ids(TRACE, 2, 3).link(TRACE, 4, &[]).link(TRACE, 3, child_of);
-    let mut references =
+    let references =
         |span: &mut TestSpan, dialect| references_in_version_1(&sent::<Compact>(span, dialect));
     for dialect in BOTH {
         assert_eq!(
@@ -394,7 +394,7 @@ fn a_reader_takes_the_name_of_an_event_out_of_its_fields() {
 #[test]
 fn a_reader_finds_every_span_and_a_service_in_what_is_sent() {
     // Nothing is set at all: it is still no empty span, which would be passed over.
-    let mut nothing = TestSpan::new("").ids(TraceId::INVALID, 0, 0).flags(TraceFlags::NONE);
+    let nothing = TestSpan::new("").ids(TraceId::INVALID, 0, 0).flags(TraceFlags::NONE);
     let mut nothing = nothing.times(0, 0);
     for dialect in BOTH {
         let sent = sent::<Compact>(&mut nothing, dialect);
