@@ -255,9 +255,10 @@ pub trait SpanBackend: Send + Sync + 'static {
         fields: &mut dyn Iterator<Item = (Cow<'_, str>, Value<'_>)>,
     );
 
-    /// Learns of a baggage item that was set; `context` has it already. Default: nothing.
-    fn on_baggage_item(&mut self, context: &SpanContext, key: &str, value: &str) {
-        let _ = (context, key, value);
+    /// Learns of a baggage item that was set; `context` has it already, and `replaces` tells that it had another value
+    /// before that was not empty. Default: nothing.
+    fn on_baggage_item(&mut self, context: &SpanContext, key: &str, value: &str, replaces: bool) {
+        let _ = (context, key, value, replaces);
     }
 
     /// Ends the span at `time`, now if `None`. The box comes back: one that pools boxes keeps it.

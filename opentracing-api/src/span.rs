@@ -132,9 +132,9 @@ impl Span {
     /// no-op span.
     pub fn set_baggage_item(&mut self, key: &str, value: &str) -> &mut Self {
         if !key.is_empty() && !self.is_noop() {
-            self.context.set_baggage_item(key, value);
+            let replaces = self.context.set_baggage_item(key, value);
             if let Some(backend) = &mut self.backend {
-                backend.on_baggage_item(&self.context, key, value);
+                backend.on_baggage_item(&self.context, key, value, replaces);
             }
         }
         self

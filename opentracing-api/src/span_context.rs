@@ -231,15 +231,18 @@ impl SpanContext {
         self.attachment.as_ref()?.extension.as_ref()?.downcast_ref()
     }
 
-    /// As [`SpanContext::with_baggage_item`], in place.
-    pub(crate) fn set_baggage_item(&mut self, key: &str, value: &str) {
+    /// As [`SpanContext::with_baggage_item`], in place. Tells whether a value that was not empty is gone for it.
+    pub(crate) fn set_baggage_item(&mut self, key: &str, value: &str) -> bool {
         if key.is_empty() {
-            return;
+            return false;
         }
         let baggage = &mut self.attachment_mut().baggage;
         match baggage.iter_mut().find(|(candidate, _)| **candidate == *key) {
-            Some((_, old)) => *old = Arc::from(value),
-            None => baggage.push((Arc::from(key), Arc::from(value))),
+            Some((_, old)) => !std::mem::replace(old, Arc::from(value)).is_empty(),
+            None => {
+                baggage.push((Arc::from(key), Arc::from(value)));
+                false
+            }
         }
     }
 

@@ -96,12 +96,16 @@ impl SpanBackend for SpanShim {
         write_log(&mut self.recording, self.semantics, time, fields);
     }
 
-    fn on_baggage_item(&mut self, _: &SpanContext, key: &str, value: &str) {
+    fn on_baggage_item(&mut self, _: &SpanContext, key: &str, value: &str, replaces: bool) {
         if self.semantics == Semantics::Jaeger {
-            // The Jaeger clients log each item that is set.
-            let fields =
-                [("event", "baggage".into()), ("key", key.into()), ("value", value.into())];
-            self.recording.add_event("baggage", None, &fields);
+            // The Jaeger clients log each item that is set, with text for truth.
+            let fields = [
+                ("event", "baggage".into()),
+                ("key", key.into()),
+                ("value", value.into()),
+                ("override", "true".into()),
+            ];
+            self.recording.add_event("baggage", None, &fields[..if replaces { 4 } else { 3 }]);
         }
     }
 

@@ -576,7 +576,7 @@ impl SpanBackend for Recording {
         self.change(|span| span.logs.push(log));
     }
 
-    fn on_baggage_item(&mut self, context: &SpanContext, _: &str, _: &str) {
+    fn on_baggage_item(&mut self, context: &SpanContext, _: &str, _: &str, _: bool) {
         self.change(|span| span.context = context.clone());
     }
 

@@ -511,13 +511,26 @@ fn a_log_without_fields_and_one_with_a_name_alone_are_events() {
 fn under_jaegers_rules_a_baggage_item_that_is_set_is_logged() {
     let (tracer, exporter) = tracer(Semantics::Jaeger);
     let mut span = tracer.start_span("span");
-    span.set_baggage_item("user", "ann");
+    span.set_baggage_item("user", "ann")
+        .set_baggage_item("user", "")
+        .set_baggage_item("user", "bo");
+    span.set_baggage_item("user", "cy");
     span.finish();
-    let event = &exporter.finished_spans()[0].events[0];
-    let fields: Vec<_> = event.attributes.iter().map(|field| (&*field.key, &field.value)).collect();
-    let texts = ["baggage", "user", "ann"].map(OwnedValue::from);
-    assert_eq!(event.name, "baggage");
-    assert_eq!(fields, [("event", &texts[0]), ("key", &texts[1]), ("value", &texts[2])]);
+    let events = &exporter.finished_spans()[0].events;
+    let expected: [&[(&str, &str)]; 4] = [
+        &[("event", "baggage"), ("key", "user"), ("value", "ann")],
+        &[("event", "baggage"), ("key", "user"), ("value", ""), ("override", "true")],
+        // Nothing was there to be replaced.
+        &[("event", "baggage"), ("key", "user"), ("value", "bo")],
+        &[("event", "baggage"), ("key", "user"), ("value", "cy"), ("override", "true")],
+    ];
+    for (event, expected) in events.iter().zip(expected) {
+        let fields = event.attributes.iter();
+        let fields: Vec<_> =
+            fields.map(|field| (&*field.key, field.value.as_str().unwrap())).collect();
+        assert_eq!((event.name.as_str(), &*fields), ("baggage", expected));
+    }
+    assert_eq!(events.len(), 4);
     let spans = spans_of(|tracer| {
         tracer.start_span("quiet").set_baggage_item("user", "ann");
     });
