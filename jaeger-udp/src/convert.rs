@@ -125,7 +125,7 @@ impl SpanConverter {
 
     /// Appends a Process as Thrift struct: the service, and all other attributes of the resource that fit the budget.
     ///
-    /// Returns how many tags were cut or left out.
+    /// Returns how many tags were cut or left out; the name counts as one.
     pub(crate) fn write_process<P: ThriftProtocol>(
         &mut self,
         out: &mut Buffer,
@@ -140,12 +140,13 @@ impl SpanConverter {
             tags().for_each(|tag| self.write_tag::<P>(out, tag, usize::MAX));
             P::stop(out);
         });
+        let mut n_cut = usize::from(service_name.len() < resource.service_name().len());
         if out.len() - start <= max_bytes {
-            return 0;
+            return n_cut;
         }
         // Too long: values are shortened, and then the tags that still go beyond the budget are left out.
         out.truncate(start);
-        let (mut kept_tags, mut n_kept, mut n_cut) = (Buffer::new(), 0, 0);
+        let (mut kept_tags, mut n_kept) = (Buffer::new(), 0);
         let budget = max_bytes.saturating_sub(service_name.len() + PROCESS_OVERHEAD);
         for tag in tags() {
             let mut encoded = Buffer::new();
@@ -331,12 +332,12 @@ impl SpanConverter {
         if writes_event {
             wire::string_tag::<P>(out, EVENT, b"error");
         }
+        let names = ERROR_KEYS.map(|(ours, theirs)| {
+            (ours, if has_key(event.attributes(), theirs.as_bytes()) { ours } else { theirs })
+        });
         for Attribute { key, value } in event.attributes() {
-            let renamed = ERROR_KEYS
-                .into_iter()
-                .find(|(ours, _)| key == *ours)
-                .filter(|(_, theirs)| !has_key(event.attributes(), theirs.as_bytes()));
-            let key = renamed.map_or(key.as_bytes(), |(_, theirs)| theirs.as_bytes());
+            let renamed = names.into_iter().find(|(ours, _)| key == *ours);
+            let key = renamed.map_or(key.as_bytes(), |(_, name)| name.as_bytes());
             self.write_keyed::<P>(out, key, value, max_bytes);
         }
         P::stop(out);

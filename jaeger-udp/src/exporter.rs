@@ -205,11 +205,12 @@ impl JaegerExporter {
         });
         if n_trimmed > 0 {
             self.counters.trimmed_process_tags.add(n_trimmed);
+            let service_name: String =
+                resource.service_name().chars().take(MAX_SHOWN_CHARS).collect();
             diagnostics::warn(
                 "jaeger process tags",
                 format_args!(
-                    "{n_trimmed} process tags of service {:?} were shortened or left out, since together they take more than {max_bytes} bytes",
-                    resource.service_name()
+                    "{n_trimmed} process tags of service {service_name:?}, or its name, were shortened or left out, since together they take more than {max_bytes} bytes"
                 ),
             );
         }
@@ -545,6 +546,8 @@ const DEFAULT_MAX_PACKET_BYTES: usize = 65_000;
 const COMPACT_PORT: u16 = 6831;
 const BINARY_PORT: u16 = 6832;
 const FIRST_SEQ_NO: i64 = 1;
+/// How much of a service's name a warning shows.
+const MAX_SHOWN_CHARS: usize = 64;
 /// What the Jaeger clients call the process tag by which an agent tells clients apart.
 const CLIENT_UUID: &str = "client-uuid";
 const USUAL_PACING: (u32, Duration) = (2, Duration::from_micros(50));

@@ -45,7 +45,7 @@ pub struct Stats {
     pub too_large_spans: u64,
     /// Spans from which something was left out so that they fit a datagram. They are among the sent ones.
     pub trimmed_spans: u64,
-    /// Process tags shortened or left out, since a Process may fill half a datagram at the most; once for each datagram
+    /// Process tags (and service names) shortened or left out, since a Process may fill half a datagram at the most; once for each datagram
     /// limit and Process.
     pub trimmed_process_tags: u64,
     /// Datagrams that the system found too long, and that went out as several.

@@ -582,6 +582,10 @@ fn a_process_that_is_too_long_keeps_what_fits() {
         let (process, _) = process_of(&resource, max_bytes);
         assert!(process.service_name.len() <= max_bytes / 2);
     }
+    // A name that is cut counts as well.
+    let resource = Resource::empty().with([KeyValue::new("service.name", "é".repeat(1 << 19))]);
+    let (process, n_trimmed) = process_of(&resource, 4_000);
+    assert_eq!((process.service_name, n_trimmed), ("é".repeat(1_000), 1));
 }
 
 fn process_of(resource: &Resource, max_bytes: usize) -> (model::Process, usize) {
