@@ -231,6 +231,30 @@ fn a_datagram_that_the_system_finds_too_long_goes_out_as_several() {
 }
 
 #[test]
+fn datagrams_are_filled_to_what_an_agent_takes_and_no_further_unless_told_otherwise() {
+    for (max_packet_bytes, limit) in [(None, 65_000), (Some(1_472), 1_472)] {
+        let transport = InMemoryTransport::new();
+        let datagrams = transport.datagrams();
+        let mut builder = JaegerExporter::builder().transport(transport);
+        if let Some(max_packet_bytes) = max_packet_bytes {
+            builder = builder.max_packet_bytes(max_packet_bytes);
+        }
+        let mut exporter = builder.build();
+        for _ in 0..5_000 {
+            add(&mut exporter, &mut TestSpan::new("op"));
+        }
+        exporter.send_rest().unwrap();
+        let mut lens: Vec<usize> = datagrams.take().iter().map(Vec::len).collect();
+        lens.pop();
+        assert!(
+            !lens.is_empty() && lens.iter().all(|len| (limit - 120..=limit).contains(len)),
+            "{lens:?}"
+        );
+        assert_eq!(stats(&exporter).max_packet_bytes, limit as u64);
+    }
+}
+
+#[test]
 fn a_system_that_takes_no_datagram_at_all_loses_and_counts_all() {
     let (transport, _) = Double::new(&[], 20);
     let mut exporter = JaegerExporter::builder().transport(transport).build();
