@@ -1,4 +1,8 @@
-//! Trace context and baggage from one process to another, through the OpenTracing face.
+//! Trace context and baggage from one process to another, through the OpenTracing face; and what holds of every parser.
+
+mod checks;
+mod measure;
+mod properties;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -25,8 +25,8 @@ use crate::span_context::{SpanContext, TraceFlags};
 /// span id means that there is no trace; a value that cannot be read, or several different ones, count in
 /// [`Extracted::malformed_headers`]. Where `:` is missing, `%XX` is decoded first, once.
 ///
-/// Baggage is read and written up to 64 entries and 8192 bytes of names and values; entries that do not fit are left out,
-/// one by one. In the mode for headers, names that cannot be part of a header's name are not written. What is not written
+/// Baggage is read and written up to 64 entries and 8192 bytes of names and values, as they are in the headers; entries that
+/// do not fit are left out, one by one. In the mode for headers, names that cannot be part of a header's name are not written. What is not written
 /// is warned about.
 ///
 /// Source: `jaegertracing/jaeger-client-go:propagation.go`, `jaegertracing/jaeger-client-java:…/TextMapCodec.java`,
@@ -106,16 +106,25 @@ impl JaegerPropagator {
         let (mut header, mut encoded) = (String::new(), String::new());
         let (mut n_written, mut n_bytes) = (0, 0);
         for BaggageItem { name, value, .. } in baggage.iter() {
+            let value = match self.mode {
+                JaegerMode::TextMap => value,
+                JaegerMode::HttpHeaders if text::is_token(name) => {
+                    encoded.clear();
+                    text::push_percent_encoded(&mut encoded, value, is_unreserved);
+                    &encoded
+                }
+                JaegerMode::HttpHeaders => {
+                    diagnostics::warn(
+                        "jaeger baggage name",
+                        format_args!(
+                            "baggage {name:?} is not sent: the name cannot be part of a header's name"
+                        ),
+                    );
+                    continue;
+                }
+            };
+            // As it goes out, since that is what the next one's limit is for.
             let item_bytes = name.len() + value.len();
-            if self.mode == JaegerMode::HttpHeaders && !text::is_token(name) {
-                diagnostics::warn(
-                    "jaeger baggage name",
-                    format_args!(
-                        "baggage {name:?} is not sent: the name cannot be part of a header's name"
-                    ),
-                );
-                continue;
-            }
             if n_written == MAX_BAGGAGE_ENTRIES || n_bytes + item_bytes > MAX_BAGGAGE_BYTES {
                 diagnostics::warn(
                     "jaeger baggage limit",
@@ -129,14 +138,7 @@ impl JaegerPropagator {
             header.clear();
             header.push_str(&self.baggage_prefix);
             header.push_str(name);
-            match self.mode {
-                JaegerMode::TextMap => carrier.set(&header, value),
-                JaegerMode::HttpHeaders => {
-                    encoded.clear();
-                    text::push_percent_encoded(&mut encoded, value, is_unreserved);
-                    carrier.set(&header, &encoded);
-                }
-            }
+            carrier.set(&header, value);
         }
     }
 
@@ -477,7 +479,7 @@ const MAX_WRITTEN_BYTES: usize = 53;
 
 const MAX_BAGGAGE_ENTRIES: usize = 64;
 
-/// Of names and values together, as they came.
+/// Of names and values together, as they come and go.
 const MAX_BAGGAGE_BYTES: usize = 8192;
 
 /// Cuts a text at the border of a character.

@@ -480,3 +480,28 @@ fn names_that_no_header_can_have_take_no_room_from_others() {
     http().inject(&SpanContext::invalid(), &baggage, &mut headers);
     assert_eq!(as_pairs(&headers), [("uberctx-tenant", "7")]);
 }
+
+#[test]
+fn what_is_written_of_baggage_is_read_by_the_next_one() {
+    // Six bytes in a header for each of these letters, and two in a text map.
+    for (n_letters, is_written_for_headers) in
+        [(1, true), (1365, true), (1366, false), (4000, false)]
+    {
+        let baggage = Baggage::new().with("a", &"ä".repeat(n_letters)).with("b", "");
+        for (propagator, is_written) in [(http(), is_written_for_headers), (text_map(), true)] {
+            let mut headers = BTreeMap::new();
+            propagator.inject(&SpanContext::invalid(), &baggage, &mut headers);
+            assert_eq!(
+                headers.contains_key("uberctx-a"),
+                is_written,
+                "{n_letters}: {propagator:?}"
+            );
+            let expected = if is_written { baggage.clone() } else { baggage.without("a") };
+            assert_eq!(
+                propagator.extract(&headers).baggage,
+                expected,
+                "{n_letters}: {propagator:?}"
+            );
+        }
+    }
+}
