@@ -176,7 +176,7 @@ impl JaegerPropagator {
         let first_letters = ours.iter().fold(0, |letters, name| letters | first_letter(name));
         let mut present = Present::default();
         carrier.for_each_key(&mut |key| {
-            if first_letter(key) & first_letters == 0 {
+            if first_letter(key) & first_letters == 0 && !key.starts_with(is_variables_first) {
                 return;
             }
             present.trace_context |= is_header(key, &self.trace_context_header);
