@@ -2,7 +2,18 @@
 
 use std::sync::Arc;
 
-/// Names the code that a tracer belongs to.
+use crate::attribute::KeyValue;
+
+/// Names the code that a tracer belongs to. Immutable, cheap to clone.
+///
+/// ```
+/// use otel_core::{InstrumentationScope, KeyValue, TracerProvider};
+///
+/// let scope = InstrumentationScope::new("shop.payments", "1.2.0")
+///     .with_schema_url("https://opentelemetry.io/schemas/1.27.0")
+///     .with_attributes([KeyValue::new("team", "money")]);
+/// let tracer = TracerProvider::builder().build().scoped_tracer(&scope);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct InstrumentationScope {
     inner: Arc<Inner>,
@@ -12,13 +23,31 @@ pub struct InstrumentationScope {
 struct Inner {
     name: String,
     version: String,
+    schema_url: String,
+    attributes: Vec<KeyValue>,
     index: u16,
 }
 
 impl InstrumentationScope {
     /// Makes a scope of a name and a version, either of which may be empty.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { name: name.into(), version: version.into(), index: 0 }) }
+        let inner = Inner { name: name.into(), version: version.into(), ..Inner::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns this scope with the address of the conventions that its spans keep to.
+    #[must_use]
+    pub fn with_schema_url(&self, schema_url: impl Into<String>) -> Self {
+        Self {
+            inner: Arc::new(Inner { schema_url: schema_url.into(), ..Inner::clone(&self.inner) }),
+        }
+    }
+
+    /// Returns this scope with attributes in the place of any others.
+    #[must_use]
+    pub fn with_attributes(&self, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
+        let attributes = attributes.into_iter().collect();
+        Self { inner: Arc::new(Inner { attributes, ..Inner::clone(&self.inner) }) }
     }
 
     /// Returns the name.
@@ -31,6 +60,16 @@ impl InstrumentationScope {
         &self.inner.version
     }
 
+    /// Returns the address of the conventions that the spans keep to; empty where none was given.
+    pub fn schema_url(&self) -> &str {
+        &self.inner.schema_url
+    }
+
+    /// Returns what else is said about the code.
+    pub fn attributes(&self) -> &[KeyValue] {
+        &self.inner.attributes
+    }
+
     /// Returns the same scope with the place it has in its provider's list.
     pub(crate) fn with_index(&self, index: u16) -> Self {
         Self { inner: Arc::new(Inner { index, ..Inner::clone(&self.inner) }) }
@@ -40,12 +79,19 @@ impl InstrumentationScope {
     pub(crate) fn index(&self) -> u16 {
         self.inner.index
     }
-}
 
-impl PartialEq for InstrumentationScope {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name() && self.version() == other.version()
+    /// Tells whether two handles are of one scope, without comparing them.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 }
 
-impl Eq for InstrumentationScope {}
+impl PartialEq for InstrumentationScope {
+    /// Two scopes are equal when all that they say is equal.
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+            && self.version() == other.version()
+            && self.schema_url() == other.schema_url()
+            && self.attributes() == other.attributes()
+    }
+}

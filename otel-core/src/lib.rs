@@ -30,6 +30,7 @@
 //! | part | holds |
 //! | --- | --- |
 //! | [`TracerProvider`], [`Tracer`], [`Span`] | what a program holds: set-up, start, live span |
+//! | [`global_tracer`], [`set_global_provider`], [`global_propagator`] | the same for code that is not handed them |
 //! | [`Context`], [`Baggage`], [`SpanContext`] | what surrounds work, and what crosses processes |
 //! | [`sampler`] | who decides which traces are kept |
 //! | [`propagation`] | span contexts and baggage in headers: W3C's, Jaeger's, B3's and OpenTracing's |
@@ -57,6 +58,7 @@
 #![deny(unsafe_code)]
 
 mod provider;
+mod global;
 mod tracer;
 mod span;
 mod context;
@@ -86,6 +88,11 @@ pub use attribute::{AttributeSource, KeyValue, OwnedValue, Value};
 pub use baggage::{Baggage, BaggageItem};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use context::{Context, ContextGuard};
+pub use global::{
+    GlobalPropagator, global_propagator, global_provider, global_scoped_tracer, global_tracer,
+    set_global_propagator, set_global_provider, set_global_provider_if_absent,
+    take_global_provider,
+};
 pub use id::{SpanId, TraceId};
 pub use id_generator::{IdGenerator, RandomIdGenerator};
 pub use instrumentation_scope::InstrumentationScope;

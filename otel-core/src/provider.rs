@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::diagnostics;
 use crate::foreign;
 use crate::id_generator::{IdGenerator, ProviderIds, RandomIdGenerator};
+use crate::instrumentation_scope::InstrumentationScope;
 use crate::processor::{Pipeline, Scopes, SpanProcessor};
 use crate::record::SpanView;
 use crate::resource::Resource;
@@ -86,11 +87,14 @@ impl TracerProvider {
 
     /// Returns a tracer for a library or a part of an application, by its name and version.
     pub fn versioned_tracer(&self, name: &str, version: &str) -> Tracer {
-        let inner = &self.owner.inner;
-        if !inner.is_open() {
-            return Tracer::noop();
-        }
-        Tracer::new(Arc::clone(inner), inner.pipeline.scopes.find_or_add(name, version))
+        self.scoped_tracer(&InstrumentationScope::new(name, version))
+    }
+
+    /// Returns a tracer for a library or a part of an application, with all that is said about it.
+    ///
+    /// A name should not be empty: the tracer works all the same, and a line is logged. After a close the tracer records nothing.
+    pub fn scoped_tracer(&self, scope: &InstrumentationScope) -> Tracer {
+        self.owner.inner.tracer(scope)
     }
 
     /// Adds a processor, also for the tracers that were handed out before.
@@ -131,6 +135,10 @@ impl TracerProvider {
         self.owner.inner.close(timeout)
     }
 
+    pub(crate) fn inner(&self) -> &Arc<ProviderInner> {
+        &self.owner.inner
+    }
+
     /// Tells whether the provider was closed: nothing is recorded any more.
     pub fn is_closed(&self) -> bool {
         !self.owner.inner.is_open()
@@ -167,6 +175,19 @@ impl Drop for Owner {
 }
 
 impl ProviderInner {
+    pub(crate) fn tracer(self: &Arc<Self>, scope: &InstrumentationScope) -> Tracer {
+        if !self.is_open() {
+            return Tracer::noop();
+        }
+        if scope.name().is_empty() {
+            diagnostics::warn(
+                "tracer.unnamed",
+                format_args!("a tracer has no name: its spans do not tell which library made them"),
+            );
+        }
+        Tracer::new(Arc::clone(self), self.pipeline.scopes.find_or_add(scope))
+    }
+
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         // Relaxed: a span that starts at the moment of closing may go either way.

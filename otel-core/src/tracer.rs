@@ -8,6 +8,7 @@ use crate::attribute::{AttributeSource, KeyValue};
 use crate::context::{Context, is_current_suppressed};
 use crate::diagnostics;
 use crate::foreign;
+use crate::global::{self, GlobalScope};
 use crate::id::SpanId;
 use crate::id_generator::IdGenerator;
 use crate::instrumentation_scope::InstrumentationScope;
@@ -18,9 +19,19 @@ use crate::span::{CurrentSpan, Link, SharedSpan, Span, SpanBuilder, SpanKind};
 use crate::span_context::{SpanContext, TraceFlags};
 
 /// Starts spans in the name of a library or a part of an application. Cheap to clone.
+///
+/// It comes from a [`TracerProvider`](crate::TracerProvider), or from the global one: see [`global_tracer`](crate::global_tracer).
 #[derive(Clone, Default)]
 pub struct Tracer {
-    inner: Option<Arc<TracerInner>>,
+    kind: TracerKind,
+}
+
+#[derive(Clone, Default)]
+enum TracerKind {
+    #[default]
+    Noop,
+    Own(Arc<TracerInner>),
+    Global(GlobalScope),
 }
 
 pub(crate) struct TracerInner {
@@ -31,11 +42,15 @@ pub(crate) struct TracerInner {
 impl Tracer {
     /// Makes a tracer whose spans record nothing and hand on their parent's context.
     pub const fn noop() -> Self {
-        Self { inner: None }
+        Self { kind: TracerKind::Noop }
+    }
+
+    pub(crate) const fn global(scope: GlobalScope) -> Self {
+        Self { kind: TracerKind::Global(scope) }
     }
 
     pub(crate) fn new(provider: Arc<ProviderInner>, scope: InstrumentationScope) -> Self {
-        Self { inner: Some(Arc::new(TracerInner { provider, scope })) }
+        Self { kind: TracerKind::Own(Arc::new(TracerInner { provider, scope })) }
     }
 
     /// Starts a span whose parent is the current span, if there is one.
@@ -88,6 +103,9 @@ impl Tracer {
 
     #[inline(never)]
     fn start_decided(&self, request: &SpanRequest<'_>) -> Span {
+        if let TracerKind::Global(scope) = &self.kind {
+            return global::with_tracer(scope, |tracer| tracer.start_request(request));
+        }
         let decision = self.decide(request);
         if !decision.is_recording {
             return Span::non_recording(decision.context);
@@ -106,7 +124,7 @@ impl Tracer {
         let Some(provider) =
             self.provider().filter(|provider| provider.is_open() && !is_current_suppressed())
         else {
-            return StartDecision::unrecorded(parent.cloned().unwrap_or_default());
+            return self.decide_elsewhere(request, parent);
         };
         let span_id = provider.ids.new_span_id();
         match parent {
@@ -128,10 +146,28 @@ impl Tracer {
         }
     }
 
+    /// Decides where there is no provider of one's own to do so, or none that records.
+    #[cold]
+    fn decide_elsewhere(
+        &self,
+        request: &SpanRequest<'_>,
+        parent: Option<&SpanContext>,
+    ) -> StartDecision {
+        match &self.kind {
+            TracerKind::Global(scope) => {
+                global::with_tracer(scope, |tracer| tracer.decide(request))
+            }
+            TracerKind::Own(_) | TracerKind::Noop => {
+                StartDecision::unrecorded(parent.cloned().unwrap_or_default())
+            }
+        }
+    }
+
     /// Returns the id of a new span that follows its parent in this process, or `None` where [`decide`](Self::decide) has
     /// to be asked. The child has its parent's trace id, flags and trace state, and is recorded if those say sampled.
     ///
-    /// A shortcut for translators: it spares most spans the making of a request and a context.
+    /// A shortcut for translators: it spares most spans the making of a request and a context. A handle on the
+    /// [global](crate::global_tracer) provider has none.
     #[inline]
     pub fn follow(&self) -> Option<SpanId> {
         self.follow_if(|provider| provider.local_children_follow)
@@ -153,16 +189,28 @@ impl Tracer {
     /// Tells whether two handles are of one tracer.
     #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (&self.inner, &other.inner) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (None, None) => true,
+        match (&self.kind, &other.kind) {
+            (TracerKind::Own(one), TracerKind::Own(other)) => Arc::ptr_eq(one, other),
+            (TracerKind::Noop, TracerKind::Noop) => true,
             _ => false,
         }
     }
 
     #[inline]
     pub(crate) fn inner(&self) -> Option<&TracerInner> {
-        self.inner.as_deref()
+        match &self.kind {
+            TracerKind::Own(inner) => Some(inner),
+            TracerKind::Global(_) | TracerKind::Noop => None,
+        }
+    }
+
+    /// Returns what the handle asks the global provider for, if it is such a handle.
+    #[inline]
+    pub(crate) fn global_scope(&self) -> Option<&GlobalScope> {
+        match &self.kind {
+            TracerKind::Global(scope) => Some(scope),
+            TracerKind::Own(_) | TracerKind::Noop => None,
+        }
     }
 
     #[inline]
@@ -185,9 +233,13 @@ impl TracerInner {
 
 impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracer")
-            .field("scope", &self.inner().map(TracerInner::scope))
-            .finish_non_exhaustive()
+        let mut f = f.debug_struct("Tracer");
+        match &self.kind {
+            TracerKind::Noop => &mut f,
+            TracerKind::Own(inner) => f.field("scope", inner.scope()),
+            TracerKind::Global(scope) => f.field("global_scope", scope),
+        };
+        f.finish_non_exhaustive()
     }
 }
 

@@ -114,18 +114,16 @@ impl Pipeline {
 pub(crate) struct Scopes(Arc<BriefMutex<Vec<InstrumentationScope>>>);
 
 impl Scopes {
-    /// Returns the scope of this name and version with its place in the list. Past 65,535 of them the last is shared.
-    pub(crate) fn find_or_add(&self, name: &str, version: &str) -> InstrumentationScope {
+    /// Returns the same scope with its place in the list. Past 65,535 of them the last is shared.
+    pub(crate) fn find_or_add(&self, scope: &InstrumentationScope) -> InstrumentationScope {
         self.0.with(|scopes| {
-            if let Some(scope) =
-                scopes.iter().find(|scope| scope.name() == name && scope.version() == version)
-            {
-                return scope.clone();
+            if let Some(known) = scopes.iter().find(|known| *known == scope) {
+                return known.clone();
             }
             let Ok(index) = u16::try_from(scopes.len()) else {
                 return scopes[usize::from(u16::MAX)].clone();
             };
-            let scope = InstrumentationScope::new(name, version).with_index(index);
+            let scope = scope.with_index(index);
             scopes.push(scope.clone());
             scope
         })

@@ -9,6 +9,7 @@ use super::{Link, SpanKind, StatusCode};
 use crate::attribute::{AttributeSource, KeyValue, Value};
 use crate::clock::{Clock, unix_nanos_of};
 use crate::context::Context;
+use crate::global;
 use crate::raw::fork;
 use crate::record::{SpanBuf, SpanIds, SpanTimes};
 use crate::span_context::TraceFlags;
@@ -49,6 +50,11 @@ impl RecordingSpan {
         request: &SpanRequest<'_>,
         decision: &StartDecision,
     ) {
+        if let Some(scope) = tracer.global_scope() {
+            return global::with_tracer(scope, |tracer| {
+                self.start_decided(tracer, request, decision)
+            });
+        }
         let ids = SpanIds::new(&decision.context, decision.parent_span_id);
         let attributes = decision.sampler_attributes.as_deref();
         self.start(tracer, request, ids, attributes, decision.context.trace_state());

@@ -8,8 +8,8 @@
 //! | --- | --- | --- |
 //! | `SdkTracerProvider::builder().with_batch_exporter(exporter).build()` | [`TracerProvider::builder().processor(BatchProcessor::new(exporter)).build()`](otel_core::TracerProvider) | [`Config::new("shop").build()?`](crate::jaeger::Config::build) |
 //! | `Resource::builder().with_service_name("shop")` | [`Resource::new("shop")`](otel_core::Resource::new) | the name in `Config::new` |
-//! | `global::set_tracer_provider(provider)` | a provider is handed around | [`set_global_tracer(tracer)`](opentracing_api::set_global_tracer) |
-//! | `global::tracer("library")` | [`provider.tracer("library")`](otel_core::TracerProvider::tracer) | [`global_tracer()`](opentracing_api::global_tracer) |
+//! | `global::set_tracer_provider(provider)` | [`set_global_provider(provider)`](otel_core::set_global_provider) | [`set_global_tracer(tracer)`](opentracing_api::set_global_tracer) |
+//! | `global::tracer("library")` | [`global_tracer("library")`](otel_core::global_tracer), or [`provider.tracer("library")`](otel_core::TracerProvider::tracer) | [`global_tracer()`](opentracing_api::global_tracer) |
 //! | `tracer.start("work")` | the same | [`tracer.start_span("work")`](opentracing_api::Tracer::start_span) |
 //! | `tracer.in_span("work", \|cx\| …)` | `tracer.in_span("work", \|span\| …)` | the same |
 //! | `tracer.span_builder("work").with_kind(…).start(&tracer)` | [`tracer.span_builder("work").kind(…).start()`](otel_core::Tracer::span_builder) | `.tag("span.kind", "client")` at the start |
