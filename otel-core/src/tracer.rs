@@ -23,15 +23,10 @@ use crate::span_context::{SpanContext, TraceFlags};
 /// It comes from a [`TracerProvider`](crate::TracerProvider), or from the global one: see [`global_tracer`](crate::global_tracer).
 #[derive(Clone, Default)]
 pub struct Tracer {
-    kind: TracerKind,
-}
-
-#[derive(Clone, Default)]
-enum TracerKind {
-    #[default]
-    Noop,
-    Own(Arc<TracerInner>),
-    Global(GlobalScope),
+    inner: Option<Arc<TracerInner>>,
+    /// Where to look for another tracer, if there is no `inner`. Looked at only then: that every call asked which of the two it
+    /// has would cost each span.
+    global: Option<GlobalScope>,
 }
 
 pub(crate) struct TracerInner {
@@ -42,15 +37,15 @@ pub(crate) struct TracerInner {
 impl Tracer {
     /// Makes a tracer whose spans record nothing and hand on their parent's context.
     pub const fn noop() -> Self {
-        Self { kind: TracerKind::Noop }
+        Self { inner: None, global: None }
     }
 
     pub(crate) const fn global(scope: GlobalScope) -> Self {
-        Self { kind: TracerKind::Global(scope) }
+        Self { inner: None, global: Some(scope) }
     }
 
     pub(crate) fn new(provider: Arc<ProviderInner>, scope: InstrumentationScope) -> Self {
-        Self { kind: TracerKind::Own(Arc::new(TracerInner { provider, scope })) }
+        Self { inner: Some(Arc::new(TracerInner { provider, scope })), global: None }
     }
 
     /// Starts a span whose parent is the current span, if there is one.
@@ -103,7 +98,7 @@ impl Tracer {
 
     #[inline(never)]
     fn start_decided(&self, request: &SpanRequest<'_>) -> Span {
-        if let TracerKind::Global(scope) = &self.kind {
+        if let Some(scope) = &self.global {
             return global::with_tracer(scope, |tracer| tracer.start_request(request));
         }
         let decision = self.decide(request);
@@ -153,13 +148,9 @@ impl Tracer {
         request: &SpanRequest<'_>,
         parent: Option<&SpanContext>,
     ) -> StartDecision {
-        match &self.kind {
-            TracerKind::Global(scope) => {
-                global::with_tracer(scope, |tracer| tracer.decide(request))
-            }
-            TracerKind::Own(_) | TracerKind::Noop => {
-                StartDecision::unrecorded(parent.cloned().unwrap_or_default())
-            }
+        match &self.global {
+            Some(scope) => global::with_tracer(scope, |tracer| tracer.decide(request)),
+            None => StartDecision::unrecorded(parent.cloned().unwrap_or_default()),
         }
     }
 
@@ -186,31 +177,24 @@ impl Tracer {
         follows.then(|| provider.ids.new_span_id())
     }
 
-    /// Tells whether two handles are of one tracer.
+    /// Tells whether two handles are of one tracer, or both of none of their own.
     #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (&self.kind, &other.kind) {
-            (TracerKind::Own(one), TracerKind::Own(other)) => Arc::ptr_eq(one, other),
-            (TracerKind::Noop, TracerKind::Noop) => true,
+        match (&self.inner, &other.inner) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
             _ => false,
         }
     }
 
     #[inline]
     pub(crate) fn inner(&self) -> Option<&TracerInner> {
-        match &self.kind {
-            TracerKind::Own(inner) => Some(inner),
-            TracerKind::Global(_) | TracerKind::Noop => None,
-        }
+        self.inner.as_deref()
     }
 
     /// Returns what the handle asks the global provider for, if it is such a handle.
-    #[inline]
     pub(crate) fn global_scope(&self) -> Option<&GlobalScope> {
-        match &self.kind {
-            TracerKind::Global(scope) => Some(scope),
-            TracerKind::Own(_) | TracerKind::Noop => None,
-        }
+        self.global.as_ref()
     }
 
     #[inline]
@@ -233,13 +217,10 @@ impl TracerInner {
 
 impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut f = f.debug_struct("Tracer");
-        match &self.kind {
-            TracerKind::Noop => &mut f,
-            TracerKind::Own(inner) => f.field("scope", inner.scope()),
-            TracerKind::Global(scope) => f.field("global_scope", scope),
-        };
-        f.finish_non_exhaustive()
+        f.debug_struct("Tracer")
+            .field("scope", &self.inner().map(TracerInner::scope))
+            .field("global_scope", &self.global)
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,16 +50,32 @@ impl RecordingSpan {
         request: &SpanRequest<'_>,
         decision: &StartDecision,
     ) {
-        if let Some(scope) = tracer.global_scope() {
-            return global::with_tracer(scope, |tracer| {
-                self.start_decided(tracer, request, decision)
-            });
+        if tracer.provider().is_none() {
+            return self.start_elsewhere(tracer, request, decision);
         }
         let ids = SpanIds::new(&decision.context, decision.parent_span_id);
         let attributes = decision.sampler_attributes.as_deref();
         self.start(tracer, request, ids, attributes, decision.context.trace_state());
         if decision.has_remote_parent {
             self.buf.set_remote_parent();
+        }
+    }
+
+    /// Starts a span that whatever is behind a handle on the global provider decided to record.
+    #[cold]
+    fn start_elsewhere(
+        &mut self,
+        tracer: &Tracer,
+        request: &SpanRequest<'_>,
+        decision: &StartDecision,
+    ) {
+        let leads_to = |scope| global::with_tracer(scope, Tracer::clone);
+        let tracer = tracer.global_scope().map(leads_to).unwrap_or_default();
+        if tracer.provider().is_some() {
+            self.start_decided(&tracer, request, decision);
+        } else {
+            // Nobody is there to record; nor is the slot's last span to end once more.
+            self.tracer = tracer;
         }
     }
 
