@@ -84,6 +84,8 @@ pub enum FlushError {
     },
     /// The exporter called for a flush of the processor that it works for.
     FromWorker,
+    /// The processor, which is not one of this library's, panicked.
+    Panicked,
 }
 
 impl fmt::Display for FlushError {
@@ -93,6 +95,7 @@ impl fmt::Display for FlushError {
                 write!(f, "{pending_spans} spans were still on their way after {timeout:?}")
             }
             Self::FromWorker => f.write_str("the processor's own worker cannot wait for itself"),
+            Self::Panicked => f.write_str("the processor panicked"),
         }
     }
 }

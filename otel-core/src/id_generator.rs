@@ -111,12 +111,11 @@ impl ProviderIds {
 }
 
 impl IdGenerator for ProviderIds {
+    #[inline]
     fn new_trace_id(&self) -> TraceId {
         match self {
             Self::Random(ids) => ids.new_trace_id(),
-            Self::Other(ids) => foreign::call(|| ids.new_trace_id())
-                .filter(|trace_id| trace_id.is_valid())
-                .unwrap_or_else(|| substitute().new_trace_id()),
+            Self::Other(ids) => Guarded(ids.as_ref()).new_trace_id(),
         }
     }
 
@@ -124,17 +123,39 @@ impl IdGenerator for ProviderIds {
     fn new_span_id(&self) -> SpanId {
         match self {
             Self::Random(ids) => ids.new_span_id(),
-            Self::Other(ids) => foreign::call(|| ids.new_span_id())
-                .filter(|span_id| span_id.is_valid())
-                .unwrap_or_else(|| substitute().new_span_id()),
+            Self::Other(ids) => Guarded(ids.as_ref()).new_span_id(),
         }
     }
 
+    #[inline]
     fn is_random(&self) -> bool {
         match self {
             Self::Random(ids) => ids.is_random(),
-            Self::Other(ids) => foreign::call(|| ids.is_random()).unwrap_or(false),
+            Self::Other(ids) => Guarded(ids.as_ref()).is_random(),
         }
+    }
+}
+
+/// A generator that may panic, or make ids that are not valid: random ones take their place.
+#[derive(Debug)]
+struct Guarded<'a>(&'a dyn IdGenerator);
+
+impl IdGenerator for Guarded<'_> {
+    #[cold]
+    fn new_trace_id(&self) -> TraceId {
+        let made = foreign::call(|| self.0.new_trace_id()).filter(|made| made.is_valid());
+        made.unwrap_or_else(|| substitute().new_trace_id())
+    }
+
+    #[cold]
+    fn new_span_id(&self) -> SpanId {
+        let made = foreign::call(|| self.0.new_span_id()).filter(|made| made.is_valid());
+        made.unwrap_or_else(|| substitute().new_span_id())
+    }
+
+    #[cold]
+    fn is_random(&self) -> bool {
+        foreign::call(|| self.0.is_random()).unwrap_or(false)
     }
 }
 

@@ -12,12 +12,11 @@ use crate::diagnostics;
 use crate::foreign;
 use crate::id_generator::{IdGenerator, ProviderIds, RandomIdGenerator};
 use crate::instrumentation_scope::InstrumentationScope;
-use crate::processor::{Pipeline, Scopes, SpanProcessor};
+use crate::processor::{Pipeline, ProcessorList, Scopes, SpanProcessor};
 use crate::record::SpanView;
 use crate::resource::Resource;
 use crate::sampler::{ParentBasedSampler, Sampler};
 use crate::span::{RecordingSpan, SpanLimits};
-use crate::sync::BriefMutex;
 use crate::tracer::Tracer;
 
 /// Holds what all spans of a process share: resource, sampler, limits, processors. Cheap to clone.
@@ -64,13 +63,12 @@ pub(crate) struct ProviderInner {
     pub(crate) ids: ProviderIds,
     pub(crate) limits: SpanLimits,
     pub(crate) clock: ProviderClock,
-    processors: Vec<Arc<dyn SpanProcessor>>,
-    added_processors: BriefMutex<Vec<Arc<dyn SpanProcessor>>>,
-    /// Spares the lock above where nothing was added, which is nearly always.
-    has_added: AtomicBool,
+    processors: ProcessorList,
     observes_start: AtomicBool,
+    observes_ending: AtomicBool,
     is_closed: AtomicBool,
     negative_durations: AtomicU64,
+    has_warned_of_limits: AtomicBool,
     pipeline: Pipeline,
 }
 
@@ -97,17 +95,18 @@ impl TracerProvider {
         self.owner.inner.tracer(scope)
     }
 
-    /// Adds a processor, also for the tracers that were handed out before.
+    /// Adds a processor, also for the tracers that were handed out before and the spans that are alive: it is told of their end.
     pub fn add_processor(&self, processor: impl SpanProcessor) {
         let inner = &self.owner.inner;
-        processor.attach(&inner.pipeline);
-        if processor.observes_start() {
+        let wishes = Wishes::of(&processor, &inner.pipeline);
+        inner.processors.add(Box::new(processor));
+        // Relaxed: a processor that is seen a moment later was added a moment later.
+        if wishes.observes_start {
             inner.observes_start.store(true, Ordering::Relaxed);
         }
-        let processor = Arc::new(processor);
-        inner.added_processors.with(|added| added.push(processor));
-        // Release: whoever sees the flag finds the processor behind the lock.
-        inner.has_added.store(true, Ordering::Release);
+        if wishes.observes_ending {
+            inner.observes_ending.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Returns what the spans are about.
@@ -119,7 +118,7 @@ impl TracerProvider {
     ///
     /// # Errors
     ///
-    /// Where time runs out: the first processor's error, after all were asked.
+    /// Where time runs out or a processor panics: the first processor's error, after all were asked.
     pub fn flush(&self, timeout: Duration) -> Result<Flushed, FlushError> {
         self.owner.inner.flush(timeout)
     }
@@ -130,7 +129,7 @@ impl TracerProvider {
     ///
     /// # Errors
     ///
-    /// Where time runs out: the first processor's error, after all were asked.
+    /// Where time runs out or a processor panics: the first processor's error, after all were asked.
     pub fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
         self.owner.inner.close(timeout)
     }
@@ -147,8 +146,8 @@ impl TracerProvider {
     /// Returns what was counted since the start, over all processors.
     pub fn counts(&self) -> SpanCounts {
         let mut total = SpanCounts::default();
-        self.owner.inner.for_each_processor(|processor| {
-            let counts = processor.counts();
+        self.owner.inner.processors.for_each(|processor| {
+            let counts = guarded(|| processor.counts()).unwrap_or_default();
             total.finished_spans += counts.finished_spans;
             total.exported_spans += counts.exported_spans;
             total.pending_spans += counts.pending_spans;
@@ -199,23 +198,44 @@ impl ProviderInner {
         self.observes_start.load(Ordering::Relaxed)
     }
 
+    #[inline]
+    pub(crate) fn observes_ending(&self) -> bool {
+        self.observes_ending.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn tell_start(&self, span: &mut RecordingSpan, parent: &Context) {
-        self.for_each_processor(|processor| {
-            if processor.observes_start() {
-                guarded(|| processor.on_start(span, parent));
-            }
+        self.processors.for_each(|processor| {
+            guarded(|| {
+                if processor.observes_start() {
+                    processor.on_start(span, parent);
+                }
+            });
+        });
+    }
+
+    pub(crate) fn tell_ending(&self, span: &mut RecordingSpan) {
+        self.processors.for_each(|processor| {
+            guarded(|| {
+                if processor.observes_ending() {
+                    processor.on_ending(span);
+                }
+            });
         });
     }
 
     #[inline]
     pub(crate) fn tell_end(&self, span: &SpanView<'_>) {
-        self.for_each_processor(|processor| guarded(|| processor.on_end(span)));
+        self.processors.for_each(|processor| {
+            guarded(|| processor.on_end(span));
+        });
     }
 
     /// Tells of the end of a span that started before this process was forked.
     #[cold]
     pub(crate) fn tell_inherited_end(&self, span: &SpanView<'_>) {
-        self.for_each_processor(|processor| guarded(|| processor.on_inherited_end(span)));
+        self.processors.for_each(|processor| {
+            guarded(|| processor.on_inherited_end(span));
+        });
     }
 
     /// Counts a span whose end was given as before its start.
@@ -230,17 +250,17 @@ impl ProviderInner {
         );
     }
 
-    #[inline]
-    fn for_each_processor(&self, mut visit: impl FnMut(&dyn SpanProcessor)) {
-        for processor in &self.processors {
-            visit(processor.as_ref());
-        }
-        if self.has_added.load(Ordering::Acquire) {
-            // Copied, so that a processor may add another one.
-            let added = self.added_processors.with(|added| added.clone());
-            for processor in &added {
-                visit(processor.as_ref());
-            }
+    /// Says that limits drop something, once: who goes past them does so in many spans.
+    #[cold]
+    pub(crate) fn warn_of_limits(&self) {
+        // Relaxed: a flag that guards no other memory; a second line would do no harm.
+        if !self.has_warned_of_limits.swap(true, Ordering::Relaxed) {
+            diagnostics::warn(
+                "span.limits",
+                format_args!(
+                    "a span lost attributes, events or links by its limits, or since a key was empty: each span tells how many it lost, this line comes once"
+                ),
+            );
         }
     }
 
@@ -260,8 +280,10 @@ impl ProviderInner {
     ) -> Result<Flushed, FlushError> {
         let start = Instant::now();
         let mut answer = Ok(Flushed::default());
-        self.for_each_processor(|processor| {
-            match (&mut answer, ask(processor, timeout.saturating_sub(start.elapsed()))) {
+        self.processors.for_each(|processor| {
+            let left = timeout.saturating_sub(start.elapsed());
+            let asked = guarded(|| ask(processor, left)).unwrap_or(Err(FlushError::Panicked));
+            match (&mut answer, asked) {
                 (Ok(total), Ok(flushed)) => *total = *total + flushed,
                 (Ok(_), Err(error)) => answer = Err(error),
                 (Err(_), _) => {}
@@ -274,9 +296,30 @@ impl ProviderInner {
 /// Keeps a processor's panic from the code that is traced: a span may end while a panic unwinds, and a second one would
 /// abort the program.
 #[inline]
-fn guarded(call: impl FnOnce()) {
-    if foreign::call(call).is_none() {
+fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
+    let answer = foreign::call(call);
+    if answer.is_none() {
         diagnostics::warn("processor.panicked", format_args!("a span processor panicked"));
+    }
+    answer
+}
+
+/// What a processor wants to be told of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wishes {
+    observes_start: bool,
+    observes_ending: bool,
+}
+
+impl Wishes {
+    /// Tells a processor whose spans will come, and asks it.
+    fn of(processor: &dyn SpanProcessor, pipeline: &Pipeline) -> Self {
+        guarded(|| processor.attach(pipeline));
+        guarded(|| Self {
+            observes_start: processor.observes_start(),
+            observes_ending: processor.observes_ending(),
+        })
+        .unwrap_or_default()
     }
 }
 
@@ -299,7 +342,7 @@ pub struct TracerProviderBuilder {
     limits: SpanLimits,
     ids: ProviderIds,
     clock: Option<Arc<dyn Clock>>,
-    processors: Vec<Arc<dyn SpanProcessor>>,
+    processors: Vec<Box<dyn SpanProcessor>>,
 }
 
 impl TracerProviderBuilder {
@@ -335,7 +378,7 @@ impl TracerProviderBuilder {
 
     /// Adds a processor; each is told of all spans, in this order.
     pub fn processor(mut self, processor: impl SpanProcessor) -> Self {
-        self.processors.push(Arc::new(processor));
+        self.processors.push(Box::new(processor));
         self
     }
 
@@ -350,9 +393,11 @@ impl TracerProviderBuilder {
             scopes: Scopes::default(),
             clock: clock.clone(),
         };
-        for processor in &self.processors {
-            processor.attach(&pipeline);
-        }
+        let wishes: Vec<Wishes> = self
+            .processors
+            .iter()
+            .map(|processor| Wishes::of(processor.as_ref(), &pipeline))
+            .collect();
         let inner = ProviderInner {
             local_children_follow: self.sampler.local_children_follow(),
             remote_children_follow: self.sampler.remote_children_follow(),
@@ -360,14 +405,12 @@ impl TracerProviderBuilder {
             ids: self.ids,
             limits: self.limits,
             clock,
-            observes_start: AtomicBool::new(
-                self.processors.iter().any(|processor| processor.observes_start()),
-            ),
-            processors: self.processors,
-            added_processors: BriefMutex::default(),
-            has_added: AtomicBool::new(false),
+            observes_start: AtomicBool::new(wishes.iter().any(|wishes| wishes.observes_start)),
+            observes_ending: AtomicBool::new(wishes.iter().any(|wishes| wishes.observes_ending)),
+            processors: ProcessorList::new(self.processors),
             is_closed: AtomicBool::new(false),
             negative_durations: AtomicU64::new(0),
+            has_warned_of_limits: AtomicBool::new(false),
             pipeline,
         };
         TracerProvider { owner: Arc::new(Owner { inner: Arc::new(inner) }) }
@@ -390,3 +433,6 @@ impl Default for TracerProviderBuilder {
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of a name a warning shows.
 const MAX_SHOWN_CHARS: usize = 64;
+
+#[cfg(test)]
+mod tests;

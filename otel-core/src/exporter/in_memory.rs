@@ -1,6 +1,7 @@
 //! Keeps finished spans for a test to look at.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{ExportError, ForkRecipe, SpanBatch, SpanExporter};
 use crate::record::SpanData;
@@ -8,7 +9,7 @@ use crate::sync::BriefMutex;
 
 /// Keeps finished spans in memory. Clones share what they keep, so a test holds on to one of them.
 ///
-/// Nothing bounds it: for tests alone.
+/// Nothing bounds it: for tests alone. Once closed, it keeps what it has, and takes no more.
 ///
 /// ```
 /// use otel_core::exporter::InMemoryExporter;
@@ -22,6 +23,7 @@ use crate::sync::BriefMutex;
 #[derive(Clone, Debug, Default)]
 pub struct InMemoryExporter {
     spans: Arc<BriefMutex<Vec<SpanData>>>,
+    is_closed: bool,
 }
 
 impl InMemoryExporter {
@@ -43,8 +45,16 @@ impl InMemoryExporter {
 
 impl SpanExporter for InMemoryExporter {
     fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
+        if self.is_closed {
+            return Err(ExportError::Closed);
+        }
         let mut exported = batch.spans().map(SpanData::from).collect();
         self.spans.with(|spans| spans.append(&mut exported));
+        Ok(())
+    }
+
+    fn close(&mut self, _: Duration) -> Result<(), ExportError> {
+        self.is_closed = true;
         Ok(())
     }
 

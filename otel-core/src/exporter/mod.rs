@@ -13,9 +13,11 @@ use crate::resource::Resource;
 
 mod console;
 mod in_memory;
+mod noop;
 
 pub use console::ConsoleExporter;
 pub use in_memory::InMemoryExporter;
+pub use noop::NoopExporter;
 
 /// Takes finished spans out of the process, or shows them.
 ///

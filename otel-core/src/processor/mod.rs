@@ -15,16 +15,19 @@ use crate::sync::BriefMutex;
 
 mod batch;
 mod simple;
+mod list;
 mod queue;
 mod tickets;
 mod per_process;
 
 pub use batch::{BatchProcessor, BatchProcessorBuilder};
+pub(crate) use list::ProcessorList;
 pub use simple::SimpleProcessor;
 
 /// Is told of each recording span of a provider when it starts and when it ends, on the thread of the caller.
 ///
-/// Neither call may wait or panic. Several processors are told in the order of their registration.
+/// Neither call may wait or panic; a panic costs this processor its call, and nobody else anything. Several processors are told in
+/// the order of their registration.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +53,8 @@ pub trait SpanProcessor: fmt::Debug + Send + Sync + 'static {
         let _ = pipeline;
     }
 
-    /// Tells whether `on_start` wants to be called: finding the parent's context is not free.
+    /// Tells whether `on_start` wants to be called: finding the parent's context is not free. Asked when the processor comes to
+    /// its provider, and then may be at each start.
     fn observes_start(&self) -> bool {
         false
     }
@@ -58,6 +62,41 @@ pub trait SpanProcessor: fmt::Debug + Send + Sync + 'static {
     /// Is told that a span started; `parent` holds its parent and its baggage. The span may be written to.
     fn on_start(&self, span: &mut RecordingSpan, parent: &Context) {
         let _ = (span, parent);
+    }
+
+    /// Tells whether `on_ending` wants to be called. Asked when the processor comes to its provider, and then may be at each end.
+    fn observes_ending(&self) -> bool {
+        false
+    }
+
+    /// Is told that a span is about to end: its times are fixed, and this is the last moment to write to it. All processors
+    /// are told before any is told of the [end](Self::on_end).
+    ///
+    /// ```
+    /// use otel_core::record::SpanView;
+    /// use otel_core::{RecordingSpan, SpanProcessor};
+    ///
+    /// /// Keeps the keys of customers out of span names.
+    /// #[derive(Debug)]
+    /// struct HidesKeys;
+    ///
+    /// impl SpanProcessor for HidesKeys {
+    ///     fn observes_ending(&self) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn on_ending(&self, span: &mut RecordingSpan) {
+    ///         if let Some((name, _)) = span.name().split_once("?key=") {
+    ///             let name = name.to_owned();
+    ///             span.update_name(&name);
+    ///         }
+    ///     }
+    ///
+    ///     fn on_end(&self, _: &SpanView<'_>) {}
+    /// }
+    /// ```
+    fn on_ending(&self, span: &mut RecordingSpan) {
+        let _ = span;
     }
 
     /// Is told that a span ended.

@@ -348,6 +348,12 @@ impl SpanBuf {
         open.finish(block).n_links += 1;
     }
 
+    /// Tells whether limits dropped something of the span: an attribute, an event, a link.
+    #[inline]
+    pub fn has_dropped(&self) -> bool {
+        self.dropped_attributes | self.dropped_events | self.dropped_links != 0
+    }
+
     /// Completes the head and returns the finished record.
     pub fn finish<'a>(
         &'a mut self,

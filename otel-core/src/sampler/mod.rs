@@ -69,12 +69,16 @@ pub trait Sampler: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Asks a sampler in the place of the tracer: one that local children follow is not asked for them.
+/// Asks a sampler in the place of the tracer: one that children follow is not asked for them.
 fn ask(sampler: &dyn Sampler, input: &SamplingInput<'_>) -> SamplingResult {
-    let follows = |parent: &&SpanContext| !parent.is_remote() && !parent.flags().is_deferred();
+    let follows = |parent: &&SpanContext| match parent.is_remote() {
+        _ if parent.flags().is_deferred() => false,
+        true => sampler.remote_children_follow(),
+        false => sampler.local_children_follow(),
+    };
     match input.parent.filter(follows) {
-        Some(parent) if sampler.local_children_follow() => SamplingResult::as_sampled(parent),
-        _ => sampler.should_sample(input),
+        Some(parent) => SamplingResult::as_sampled(parent),
+        None => sampler.should_sample(input),
     }
 }
 

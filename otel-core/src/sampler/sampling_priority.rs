@@ -111,10 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_that_local_children_follow_is_not_asked_for_them_here_either() {
+    fn a_sampler_that_children_follow_is_not_asked_for_them_here_either() {
         /// Says no to whomever asks.
         #[derive(Debug)]
-        struct Follows;
+        struct Follows {
+            is_local: bool,
+            is_remote: bool,
+        }
         impl Sampler for Follows {
             fn should_sample(&self, _: &SamplingInput<'_>) -> SamplingResult {
                 SamplingResult::drop()
@@ -123,23 +126,28 @@ mod tests {
                 "Follows".to_owned()
             }
             fn local_children_follow(&self) -> bool {
-                true
+                self.is_local
+            }
+            fn remote_children_follow(&self) -> bool {
+                self.is_remote
             }
         }
         let parent =
             SpanContext::new(TraceId::from_parts(1, 1), SpanId::new(1), TraceFlags::SAMPLED);
         let remote = parent.clone().with_remote(true);
         let deferred = parent.clone().with_flags(TraceFlags::SAMPLED | TraceFlags::DEFERRED);
-        for (parent, expected) in [
-            (Some(&parent), RecordAndSample),
-            (Some(&remote), Drop),
-            (Some(&deferred), Drop),
-            (None, Drop),
-        ] {
+        let decide = |is_local, is_remote, parent: Option<&SpanContext>| {
             let mut input = SamplingInput::new(TraceId::from_parts(1, 1), "span");
             input.parent = parent;
-            let decision = SamplingPrioritySampler::new(Follows).should_sample(&input).decision;
-            assert_eq!(decision, expected, "{parent:?}");
+            let sampler = SamplingPrioritySampler::new(Follows { is_local, is_remote });
+            sampler.should_sample(&input).decision
+        };
+        for (is_local, is_remote) in [(true, false), (false, true), (true, true), (false, false)] {
+            let followed = |follows| if follows { RecordAndSample } else { Drop };
+            assert_eq!(decide(is_local, is_remote, Some(&parent)), followed(is_local));
+            assert_eq!(decide(is_local, is_remote, Some(&remote)), followed(is_remote));
+            assert_eq!(decide(is_local, is_remote, Some(&deferred)), Drop);
+            assert_eq!(decide(is_local, is_remote, None), Drop);
         }
     }
 }

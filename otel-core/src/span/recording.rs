@@ -29,6 +29,8 @@ pub struct RecordingSpan {
     start_unix_nanos: Option<u64>,
     /// Of the process in which the span started: in the child of a fork it is the parent's to report.
     generation: u32,
+    /// Processors are being told that the span is about to end.
+    is_ending: bool,
 }
 
 impl RecordingSpan {
@@ -40,6 +42,7 @@ impl RecordingSpan {
             start_reading: 0,
             start_unix_nanos: None,
             generation: 0,
+            is_ending: false,
         }
     }
 
@@ -279,8 +282,7 @@ impl RecordingSpan {
     /// Ends the span: processors are told, and the slot is ready for the next span.
     #[inline]
     pub fn end(&mut self, time: Option<SystemTime>) {
-        let Some(tracer) = self.tracer.inner() else { return };
-        let provider = tracer.provider();
+        let Some(provider) = self.tracer.provider() else { return };
         let clock = &provider.clock;
         let times = match (self.start_unix_nanos, time) {
             (None, None) => {
@@ -302,6 +304,36 @@ impl RecordingSpan {
                 }
             }
         };
+        if provider.observes_ending() {
+            return self.end_observed(times);
+        }
+        self.finish(times);
+    }
+
+    #[cold]
+    fn end_observed(&mut self, times: SpanTimes) {
+        // A processor that ends the span while it is told of the end would be told without end.
+        if self.is_ending {
+            return;
+        }
+        let tracer = self.tracer.clone();
+        // A span that started before a fork is its parent's to change.
+        if let Some(provider) = tracer.provider().filter(|_| self.generation == fork::generation())
+        {
+            self.is_ending = true;
+            provider.tell_ending(self);
+            self.is_ending = false;
+        }
+        self.finish(times);
+    }
+
+    #[inline]
+    fn finish(&mut self, times: SpanTimes) {
+        let Some(tracer) = self.tracer.inner() else { return };
+        let provider = tracer.provider();
+        if self.buf.has_dropped() {
+            provider.warn_of_limits();
+        }
         let view = self.buf.finish(times, tracer.scope());
         if self.generation == fork::generation() {
             provider.tell_end(&view);
