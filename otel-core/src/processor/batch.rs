@@ -58,8 +58,10 @@ pub struct BatchProcessor {
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     interval: Duration,
+    export_timeout: Duration,
     max_queue_bytes: usize,
     max_queue_spans: usize,
+    max_batch_spans: usize,
 }
 
 /// What callers and the worker share, in one process.
@@ -67,6 +69,8 @@ struct Settings {
 struct Shared {
     queue: SpanQueue,
     interval: Duration,
+    export_timeout: Duration,
+    max_batch_spans: usize,
     tickets: Tickets,
     exported: Mutex<ExportCounts>,
     /// A worker was started; it may not run yet.
@@ -107,8 +111,10 @@ impl BatchProcessor {
             exporter: Box::new(exporter),
             settings: Settings {
                 interval: DEFAULT_INTERVAL,
+                export_timeout: DEFAULT_EXPORT_TIMEOUT,
                 max_queue_bytes: DEFAULT_QUEUE_BYTES,
                 max_queue_spans: usize::MAX,
+                max_batch_spans: usize::MAX,
             },
         }
     }
@@ -173,6 +179,8 @@ impl Shared {
         Self {
             queue: SpanQueue::new(settings.max_queue_bytes, settings.max_queue_spans),
             interval: settings.interval,
+            export_timeout: settings.export_timeout,
+            max_batch_spans: settings.max_batch_spans,
             tickets: Tickets::default(),
             exported: Mutex::default(),
             has_worker: AtomicBool::new(false),
@@ -345,8 +353,36 @@ impl BatchProcessorBuilder {
         self
     }
 
+    /// Sets how many spans an exporter is given at once.
+    ///
+    /// Default: no such limit: an exporter gets what stands together in memory, and cuts it into packets itself. At least
+    /// one; more than the queue may hold counts as much as it may hold, which is warned about.
+    pub fn max_batch_spans(mut self, max_batch_spans: usize) -> Self {
+        self.settings.max_batch_spans = max_batch_spans.max(1);
+        self
+    }
+
+    /// Sets how long an exporter may take at the end of an interval to send what it held back; a flush brings a time of its
+    /// own.
+    ///
+    /// Default: 30 seconds, as `OTEL_BSP_EXPORT_TIMEOUT`. A day at the most.
+    pub fn export_timeout(mut self, export_timeout: Duration) -> Self {
+        self.settings.export_timeout = export_timeout.min(LONGEST_INTERVAL);
+        self
+    }
+
     /// Makes the processor. Its worker starts with the provider that it is given to.
-    pub fn build(self) -> BatchProcessor {
+    pub fn build(mut self) -> BatchProcessor {
+        let Settings { max_batch_spans, max_queue_spans, .. } = self.settings;
+        if max_batch_spans != usize::MAX && max_batch_spans > max_queue_spans {
+            diagnostics::warn(
+                "batch.max_batch_spans",
+                format_args!(
+                    "a batch of {max_batch_spans} spans is more than the queue holds, so it gets {max_queue_spans}"
+                ),
+            );
+            self.settings.max_batch_spans = max_queue_spans.max(1);
+        }
         BatchProcessor {
             settings: self.settings,
             shared: PerProcess::new(Arc::new(Shared::new(self.settings))),
@@ -388,7 +424,7 @@ impl Worker {
         let mut next_flush = Instant::now() + self.shared.interval;
         loop {
             let job = self.wait_for_job(next_flush);
-            let timeout = job.timeout.unwrap_or(self.shared.interval);
+            let timeout = job.timeout.unwrap_or(self.shared.export_timeout);
             let start = Instant::now();
             if job.is_closing {
                 self.shared.queue.close();
@@ -446,18 +482,23 @@ impl Worker {
             }
             // A scope is in the list before the first span that names it ends.
             pipeline.scopes.copy_into(scopes);
-            let n_spans = SpanCount::unknown();
-            let batch = SpanBatch::new(pipeline.resource(), scopes, records, &n_spans);
-            let is_taken = export_guarded(exporter.as_mut(), &batch);
-            // Asked after the export, which has mostly found it out.
-            let n_spans = batch.len();
-            counts.taken_spans += n_spans as u64;
-            if !is_taken {
-                counts.failed_spans += n_spans as u64;
+            let mut rest = Some(records);
+            while let Some(records) = rest.filter(|_| *generation == fork::generation()) {
+                let (records, next) = split_batch(records, shared.max_batch_spans);
+                rest = next;
+                let n_spans = SpanCount::unknown();
+                let batch = SpanBatch::new(pipeline.resource(), scopes, records, &n_spans);
+                let is_taken = export_guarded(exporter.as_mut(), &batch);
+                // Asked after the export, which has mostly found it out.
+                let n_spans = batch.len();
+                counts.taken_spans += n_spans as u64;
+                if !is_taken {
+                    counts.failed_spans += n_spans as u64;
+                }
+                counts.ask(exporter.as_ref());
+                *shared.exported.lock() = *counts;
+                shared.queue.release(n_spans);
             }
-            counts.ask(exporter.as_ref());
-            *shared.exported.lock() = *counts;
-            shared.queue.release(n_spans);
         });
     }
 
@@ -468,6 +509,17 @@ impl Worker {
         let is_done = job.is_closing || self.counts.held_spans == 0;
         self.shared.tickets.answer(job, is_done);
     }
+}
+
+/// Cuts off as many records as a batch may have; the second part is there where it holds a record.
+fn split_batch(records: &[u8], max_spans: usize) -> (&[u8], Option<&[u8]>) {
+    // To count the records costs a walk over all of them.
+    if max_spans == usize::MAX {
+        return (records, None);
+    }
+    let frames = SpanView::all_in(records, &[]).take(max_spans).map(|span| span.frame().len());
+    let (batch, rest) = records.split_at(frames.sum());
+    (batch, Some(rest).filter(|rest| SpanView::all_in(rest, &[]).next().is_some()))
 }
 
 /// Exports a batch; tells whether the exporter took it. A panic in the exporter costs the batch and nothing else.
@@ -529,6 +581,7 @@ const REANCHOR_INTERVAL: Duration = Duration::from_secs(1);
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+const DEFAULT_EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_QUEUE_BYTES: usize = 16 << 20;
 
 #[cfg(test)]

@@ -73,6 +73,66 @@ fn much_in_the_queue_calls_the_worker_before_the_interval() {
 }
 
 #[test]
+fn no_batch_has_more_spans_than_it_may() {
+    for (max_batch_spans, expected) in
+        [(3, vec![3, 3, 1]), (7, vec![7]), (8, vec![7]), (0, vec![1; 7]), (usize::MAX, vec![7])]
+    {
+        let (batches, seen) = mpsc::channel();
+        let exporter = Named(move |batch: &SpanBatch<'_>| {
+            let _ = batches.send(batch.len());
+            Ok(())
+        });
+        let processor =
+            BatchProcessor::builder(exporter).interval(LONG).max_batch_spans(max_batch_spans);
+        let provider = provider_of(processor.build());
+        // All of them wait at once: the worker is not called for so few.
+        end_spans(&provider, 7);
+        assert_eq!(provider.flush(LONG).unwrap(), Flushed::new(7, 0));
+        assert_eq!(seen.try_iter().collect::<Vec<usize>>(), expected);
+    }
+}
+
+#[test]
+fn a_batch_larger_than_the_queue_gets_as_much_as_the_queue_holds() {
+    for (max_batch_spans, max_queue_spans, expected) in
+        [(100, 10, 10), (10, 10, 10), (9, 10, 9), (usize::MAX, 10, usize::MAX), (5, 0, 1)]
+    {
+        let processor = BatchProcessor::builder(InMemoryExporter::new())
+            .max_batch_spans(max_batch_spans)
+            .max_queue_spans(max_queue_spans)
+            .build();
+        assert_eq!(processor.settings.max_batch_spans, expected);
+    }
+}
+
+#[test]
+fn an_exporter_has_the_export_timeout_where_nobody_waits_for_it() {
+    /// Says how long it was given for a flush.
+    #[derive(Debug)]
+    struct Timeouts(mpsc::Sender<Duration>);
+
+    impl SpanExporter for Timeouts {
+        fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+            Ok(())
+        }
+
+        fn flush(&mut self, timeout: Duration) -> Result<(), ExportError> {
+            let _ = self.0.send(timeout);
+            Ok(())
+        }
+    }
+
+    let (timeouts, seen) = mpsc::channel();
+    let processor = BatchProcessor::builder(Timeouts(timeouts))
+        .interval(Duration::from_millis(5))
+        .export_timeout(Duration::from_secs(77))
+        .build();
+    let _provider = provider_of(processor);
+    let timeout = seen.recv_timeout(LONG).unwrap();
+    assert!(timeout <= Duration::from_secs(77) && timeout > LONG, "{timeout:?}");
+}
+
+#[test]
 fn close_exports_the_rest_and_later_spans_are_not_recorded() {
     let exporter = InMemoryExporter::new();
     let provider = provider_of(BatchProcessor::builder(exporter.clone()).interval(LONG).build());
