@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::foreign;
@@ -14,6 +15,8 @@ use crate::sync::BriefMutex;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
+    /// What helps to find out why something does not work, as the settings of a provider.
+    Debug,
     /// Something that was asked for, as each finished span.
     Info,
     /// Something was lost or set aside; the program runs on.
@@ -35,6 +38,19 @@ pub fn set_logger(logger: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'st
     let logger: Logger = Arc::new(logger);
     // The old one is dropped without the lock: what it holds may have something to say.
     let _old = LOGGER.with(|current| current.replace(logger));
+}
+
+/// Sets what is said at all: messages of this level and above, or none. Default: [`Level::Info`]. Environment:
+/// `OTEL_LOG_LEVEL`, see [`env`](crate::env).
+pub fn set_min_level(min_level: Option<Level>) {
+    let rank = min_level.map_or(NO_LEVEL, |level| level as u8);
+    // Relaxed, here and where it is read: a number that guards no other memory.
+    MIN_LEVEL.store(rank, Ordering::Relaxed);
+}
+
+/// Says what helps to find out why something does not work.
+pub(crate) fn debug(message: fmt::Arguments<'_>) {
+    log(Level::Debug, message);
 }
 
 /// Says something at once.
@@ -84,6 +100,9 @@ enum Heard {
 }
 
 fn log(level: Level, message: fmt::Arguments<'_>) {
+    if (level as u8) < MIN_LEVEL.load(Ordering::Relaxed) {
+        return;
+    }
     // Called without the lock: a logger may set another one, or have something to say itself.
     let logger = LOGGER.with(|logger| logger.clone());
     match logger {
@@ -130,6 +149,9 @@ impl Throttle {
 type Logger = Arc<dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync>;
 
 static LOGGER: BriefMutex<Option<Logger>> = BriefMutex::new(None);
+static MIN_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+/// Above all levels.
+const NO_LEVEL: u8 = u8::MAX;
 static THROTTLE: BriefMutex<Throttle> = BriefMutex::new(Throttle { causes: None });
 
 /// What [`warn_once`] has said, as hashes.

@@ -9,6 +9,7 @@ use crate::account::{FlushError, Flushed, SpanCounts};
 use crate::clock::{Clock, ProviderClock, SystemClock};
 use crate::context::Context;
 use crate::diagnostics;
+use crate::env::{Configuration, Environment, PipelineSettings};
 use crate::foreign;
 use crate::id_generator::{IdGenerator, ProviderIds, RandomIdGenerator};
 use crate::instrumentation_scope::InstrumentationScope;
@@ -70,12 +71,31 @@ pub(crate) struct ProviderInner {
     negative_durations: AtomicU64,
     has_warned_of_limits: AtomicBool,
     pipeline: Pipeline,
+    configuration: Configuration,
 }
 
 impl TracerProvider {
     /// Begins to set up a provider.
     pub fn builder() -> TracerProviderBuilder {
         TracerProviderBuilder::default()
+    }
+
+    /// Begins to set up a provider as the environment says: resource, sampler, limits, exporters and how spans wait for them.
+    /// [`env`](crate::env) has all variables.
+    ///
+    /// What is set afterwards in code wins. Exporters that are not of this crate are made known by an
+    /// [`Environment`](crate::env::Environment), see [`TracerProviderBuilder::environment`].
+    ///
+    /// ```
+    /// use otel_core::{KeyValue, Resource, TracerProvider};
+    ///
+    /// let provider = TracerProvider::from_env()
+    ///     .resource(Resource::default().with([KeyValue::new("service.version", "2.0.0")]))
+    ///     .build();
+    /// println!("{}", provider.configuration());
+    /// ```
+    pub fn from_env() -> TracerProviderBuilder {
+        Self::builder().environment(Environment::of_process())
     }
 
     /// Returns a tracer for a library or a part of an application, by its name.
@@ -112,6 +132,12 @@ impl TracerProvider {
     /// Returns what the spans are about.
     pub fn resource(&self) -> &Resource {
         &self.owner.inner.pipeline.resource
+    }
+
+    /// Returns what the provider was set up with, and who said so: what the environment says, where it was asked, and the
+    /// code after it.
+    pub fn configuration(&self) -> &Configuration {
+        &self.owner.inner.configuration
     }
 
     /// Exports all spans that ended before the call. A span that two processors export counts twice.
@@ -337,23 +363,73 @@ impl fmt::Debug for ProviderInner {
 #[must_use = "a provider is made by `build`"]
 #[derive(Debug)]
 pub struct TracerProviderBuilder {
+    is_disabled: bool,
+    /// What the environment says, under what the program says.
+    base_resource: Option<Resource>,
     resource: Option<Resource>,
     sampler: Box<dyn Sampler>,
     limits: SpanLimits,
     ids: ProviderIds,
     clock: Option<Arc<dyn Clock>>,
     processors: Vec<Box<dyn SpanProcessor>>,
+    configuration: Configuration,
 }
 
 impl TracerProviderBuilder {
+    /// Sets up what an environment says: [`TracerProvider::from_env`] for variables of one's own, and with exporters and
+    /// samplers that are not of this crate.
+    ///
+    /// Comes first: it replaces what was set before, but for processors, ids and the clock.
+    ///
+    /// ```
+    /// use otel_core::env::{Environment, Source};
+    /// use otel_core::sampler::AlwaysOnSampler;
+    /// use otel_core::TracerProvider;
+    ///
+    /// let variables = [("OTEL_SERVICE_NAME", "checkout"), ("OTEL_TRACES_SAMPLER", "always_off")];
+    /// let provider = TracerProvider::builder()
+    ///     .environment(Environment::from_pairs(variables))
+    ///     .sampler(AlwaysOnSampler)
+    ///     .build();
+    /// assert_eq!(provider.resource().service_name(), "checkout");
+    /// assert_eq!(provider.configuration().get("OTEL_TRACES_SAMPLER").unwrap().source, Source::Code);
+    /// ```
+    pub fn environment(mut self, environment: Environment) -> Self {
+        let settings = PipelineSettings::read(environment);
+        self.is_disabled = settings.is_disabled;
+        self.base_resource = Some(settings.resource.clone());
+        self.resource = Some(settings.resource);
+        self.sampler = settings.sampler;
+        self.limits = settings.limits;
+        self.processors.extend(settings.processors);
+        self.configuration = settings.configuration;
+        self
+    }
+
+    /// Makes a provider that records nothing, whatever else is set: for a program that is to run without tracing. Contexts
+    /// are handed on all the same.
+    ///
+    /// Default: false. Environment: `OTEL_SDK_DISABLED`.
+    pub fn disabled(mut self, is_disabled: bool) -> Self {
+        self.is_disabled = is_disabled;
+        self.configuration.set_disabled(is_disabled);
+        self
+    }
+
     /// Sets what the spans are about. Default: [`Resource::default`].
+    ///
+    /// Where the environment was read, its attributes stay but for those that are given here. What is the default's counts
+    /// as not given: `Resource::default().with(…)` leaves the service name to `OTEL_SERVICE_NAME`.
     pub fn resource(mut self, resource: Resource) -> Self {
-        self.resource = Some(resource);
+        let base = self.base_resource.clone().unwrap_or_default();
+        let overlaid = self.configuration.overlay(&base, &resource);
+        self.resource = Some(if self.base_resource.is_some() { overlaid } else { resource });
         self
     }
 
     /// Sets who decides which traces are kept. Default: all, and children as their parents.
     pub fn sampler(mut self, sampler: impl Sampler) -> Self {
+        self.configuration.set_sampler(&sampler);
         self.sampler = Box::new(sampler);
         self
     }
@@ -361,6 +437,7 @@ impl TracerProviderBuilder {
     /// Sets how much a span may hold. Default: OpenTelemetry's, 128 of each.
     pub fn limits(mut self, limits: SpanLimits) -> Self {
         self.limits = limits;
+        self.configuration.set_limits(&limits);
         self
     }
 
@@ -379,11 +456,15 @@ impl TracerProviderBuilder {
     /// Adds a processor; each is told of all spans, in this order.
     pub fn processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
+        self.configuration.add_processor();
         self
     }
 
     /// Sets the provider up, and starts what its processors need.
-    pub fn build(self) -> TracerProvider {
+    pub fn build(mut self) -> TracerProvider {
+        if self.is_disabled {
+            self.processors.clear();
+        }
         let clock = match self.clock {
             Some(clock) => ProviderClock::Other(clock),
             None => ProviderClock::System(Arc::new(SystemClock::new())),
@@ -398,6 +479,9 @@ impl TracerProviderBuilder {
             .iter()
             .map(|processor| Wishes::of(processor.as_ref(), &pipeline))
             .collect();
+        let mut configuration = self.configuration;
+        configuration.set_defaults(pipeline.resource(), &self.limits);
+        diagnostics::debug(format_args!("the tracer provider's configuration:\n{configuration}"));
         let inner = ProviderInner {
             local_children_follow: self.sampler.local_children_follow(),
             remote_children_follow: self.sampler.remote_children_follow(),
@@ -408,9 +492,10 @@ impl TracerProviderBuilder {
             observes_start: AtomicBool::new(wishes.iter().any(|wishes| wishes.observes_start)),
             observes_ending: AtomicBool::new(wishes.iter().any(|wishes| wishes.observes_ending)),
             processors: ProcessorList::new(self.processors),
-            is_closed: AtomicBool::new(false),
+            is_closed: AtomicBool::new(self.is_disabled),
             negative_durations: AtomicU64::new(0),
             has_warned_of_limits: AtomicBool::new(false),
+            configuration,
             pipeline,
         };
         TracerProvider { owner: Arc::new(Owner { inner: Arc::new(inner) }) }
@@ -420,12 +505,15 @@ impl TracerProviderBuilder {
 impl Default for TracerProviderBuilder {
     fn default() -> Self {
         Self {
+            is_disabled: false,
+            base_resource: None,
             resource: None,
             sampler: Box::new(ParentBasedSampler::default()),
             limits: SpanLimits::default(),
             ids: ProviderIds::Random(RandomIdGenerator::new()),
             clock: None,
             processors: Vec::new(),
+            configuration: Configuration::default(),
         }
     }
 }

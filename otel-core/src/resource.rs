@@ -114,6 +114,10 @@ impl Resource {
         if name.is_empty() { "unknown_service" } else { name }
     }
 
+    pub(crate) fn key_values(&self) -> &[KeyValue] {
+        &self.inner.attributes
+    }
+
     /// Visits the attributes as those of a span are visited.
     pub fn attributes(&self) -> Attributes<'_> {
         Attributes::of(&self.inner.encoded)

@@ -52,6 +52,25 @@ impl Configuration {
         }
     }
 
+    /// Says the same where nobody has said anything yet.
+    pub(crate) fn set_default(&mut self, name: &'static str, value: impl Into<String>) {
+        if self.get(name).is_none() {
+            self.set(name, value, Source::Default);
+        }
+    }
+
+    /// Says what a setting came to be where that is not what its source says.
+    pub(super) fn correct(&mut self, name: &str, value: impl Into<String>) {
+        if let Some(setting) = self.settings.iter_mut().find(|setting| setting.name == name) {
+            setting.value = value.into();
+        }
+    }
+
+    /// Forgets a setting that nothing asks for any more.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.settings.retain(|setting| setting.name != name);
+    }
+
     /// Adds a problem; tells whether it is a new one.
     pub(super) fn add_problem(&mut self, problem: &Problem) -> bool {
         let is_new = !self.problems.contains(problem);
@@ -83,7 +102,7 @@ impl fmt::Display for Configuration {
                 source => writeln!(f, "{source}")?,
             }
         }
-        self.problems.iter().try_for_each(|problem| writeln!(f, "left out: {problem}"))
+        self.problems.iter().try_for_each(|problem| writeln!(f, "{problem}"))
     }
 }
 
@@ -135,7 +154,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {:?}, allowed: {}", self.name, self.value, self.allowed)
+        write!(f, "{}: {:?} is left out, allowed: {}", self.name, self.value, self.allowed)
     }
 }
 
@@ -174,7 +193,7 @@ mod tests {
                 "A       line\\nbreak\\u{{1b}}[2J  environment, GENERAL\n\
                  LONGER  {long}  code\n\
                  B                             default\n\
-                 left out: B is \"\\n\", allowed: text\n"
+                 B: \"\\n\" is left out, allowed: text\n"
             )
         );
     }

@@ -5,8 +5,11 @@ use std::ffi::OsString;
 use std::fmt;
 
 use super::configuration::{Configuration, Problem, Source};
+use super::parse;
 use super::variable::Variable;
 use crate::diagnostics;
+use crate::exporter::SpanExporter;
+use crate::sampler::Sampler;
 
 /// Looks environment variables up, reads typed values, warns about what it cannot use, and remembers what each setting is
 /// and where that comes from.
@@ -15,7 +18,16 @@ use crate::diagnostics;
 /// its own and leaves those of the process alone.
 pub struct Environment {
     lookup: Lookup,
+    own_defaults: HashMap<String, String>,
     configuration: Configuration,
+    exporters: Vec<Named<dyn SpanExporter>>,
+    samplers: Vec<Named<dyn Sampler>>,
+}
+
+/// What makes something that goes by a name.
+struct Named<T: ?Sized> {
+    name: &'static str,
+    make: Make<T>,
 }
 
 impl Environment {
@@ -33,7 +45,87 @@ impl Environment {
 
     /// Asks `lookup` for the value of each variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString> + Send + 'static) -> Self {
-        Self { lookup: Box::new(lookup), configuration: Configuration::default() }
+        Self {
+            lookup: Box::new(lookup),
+            own_defaults: HashMap::new(),
+            configuration: Configuration::default(),
+            exporters: Vec::new(),
+            samplers: Vec::new(),
+        }
+    }
+
+    /// Gives variables that are not set a value: the program's own defaults.
+    ///
+    /// ```
+    /// use otel_core::env::{Environment, Source, Variable, parse};
+    ///
+    /// const HOST: Variable = Variable::new("SHOP_HOST", "localhost", "text");
+    ///
+    /// let mut environment = Environment::from_pairs([]).or([("SHOP_HOST", "shop.example")]);
+    /// assert_eq!(environment.read(&HOST, parse::text).unwrap(), "shop.example");
+    /// assert_eq!(environment.configuration().get("SHOP_HOST").unwrap().source, Source::Code);
+    /// ```
+    #[must_use]
+    pub fn or<'a>(mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        self.own_defaults.extend(pairs.into_iter().map(owned));
+        self
+    }
+
+    /// Lets `OTEL_TRACES_EXPORTER` name an exporter that is not of this crate. One that was there by this name is replaced.
+    ///
+    /// ```
+    /// use otel_core::TracerProvider;
+    /// use otel_core::env::Environment;
+    /// use otel_core::exporter::InMemoryExporter;
+    ///
+    /// let exporter = InMemoryExporter::new();
+    /// let kept = exporter.clone();
+    /// let environment = Environment::from_pairs([("OTEL_TRACES_EXPORTER", "memory")])
+    ///     .exporter("memory", move |_| kept.clone());
+    /// let provider = TracerProvider::builder().environment(environment).build();
+    /// provider.tracer("test").start("work").end();
+    /// provider.flush(std::time::Duration::from_secs(5))?;
+    /// assert_eq!(exporter.finished_spans()[0].name, "work");
+    /// # Ok::<(), otel_core::FlushError>(())
+    /// ```
+    #[must_use]
+    pub fn exporter<E: SpanExporter>(
+        mut self,
+        name: &'static str,
+        make: impl Fn(&mut Self) -> E + Send + 'static,
+    ) -> Self {
+        let make: Make<dyn SpanExporter> = Box::new(move |environment| Box::new(make(environment)));
+        put(&mut self.exporters, Named { name, make });
+        self
+    }
+
+    /// Lets `OTEL_TRACES_SAMPLER` name a sampler that is not of this crate, alone and behind `parentbased_`. One that was
+    /// there by this name is replaced.
+    ///
+    /// ```
+    /// use otel_core::env::{Environment, Variable, parse};
+    /// use otel_core::sampler::ConstSampler;
+    /// use otel_core::TracerProvider;
+    ///
+    /// const ARGUMENT: Variable = Variable::new("OTEL_TRACES_SAMPLER_ARG", "true", "true or false");
+    ///
+    /// let variables = [("OTEL_TRACES_SAMPLER", "parentbased_const"), ("OTEL_TRACES_SAMPLER_ARG", "false")];
+    /// let environment = Environment::from_pairs(variables).sampler("const", |environment| {
+    ///     ConstSampler::new(environment.read(&ARGUMENT, parse::flag).unwrap_or(true))
+    /// });
+    /// let provider = TracerProvider::builder().environment(environment).build();
+    /// assert!(!provider.tracer("test").start("work").is_recording());
+    /// ```
+    #[must_use]
+    pub fn sampler<S: Sampler>(
+        mut self,
+        name: &'static str,
+        make: impl Fn(&mut Self) -> S + Send + 'static,
+    ) -> Self {
+        let make: Make<dyn Sampler> = Box::new(move |environment| Box::new(make(environment)));
+        put(&mut self.samplers, Named { name, make });
+        self
     }
 
     /// Reads a variable. `None` where it is not set, empty, or of no use, which is warned about.
@@ -43,11 +135,9 @@ impl Environment {
     pub fn read<T>(
         &mut self,
         variable: &Variable,
-        parse: impl FnOnce(&str) -> Option<T>,
+        parse: impl FnMut(&str) -> Option<T>,
     ) -> Option<T> {
-        let read = self.parsed(variable, parse);
-        self.note(variable, read.as_ref().map(|(_, text)| (variable, text.as_str())));
-        read.map(|(value, _)| value)
+        self.read_first(&[variable], parse)
     }
 
     /// Reads a setting that has a variable of its own, and more general ones behind it: the first that is set and can be
@@ -55,17 +145,13 @@ impl Environment {
     pub fn read_first<T>(
         &mut self,
         variables: &[&Variable],
-        parse: impl Fn(&str) -> Option<T>,
+        mut parse: impl FnMut(&str) -> Option<T>,
     ) -> Option<T> {
         let own = variables.first()?;
-        for variable in variables {
-            if let Some((value, text)) = self.parsed(variable, &parse) {
-                self.note(own, Some((variable, &text)));
-                return Some(value);
-            }
-        }
-        self.note(own, None);
-        None
+        let in_environment = variables.iter().find_map(|variable| self.find(variable, &mut parse));
+        let found = in_environment
+            .or_else(|| variables.iter().find_map(|variable| self.find_own(variable, &mut parse)));
+        self.note(own, found)
     }
 
     /// Warns that a part of a variable is of no use: what `read` could not see, as a name that nothing goes by.
@@ -78,13 +164,93 @@ impl Environment {
         let value = variable.shown(value).into_owned();
         let problem = Problem { name: variable.name(), value, allowed: allowed.to_owned() };
         if self.configuration.add_problem(&problem) {
-            let Problem { name, value, .. } = &problem;
-            diagnostics::warn_once(
-                name,
-                value,
-                format_args!("{name} is {value:?}, which is left out, allowed: {allowed}"),
-            );
+            diagnostics::warn_once(problem.name, &problem.value, format_args!("{problem}"));
         }
+    }
+
+    /// Reads a list of names, in any case, each once; `none` alone is the empty list. A name that is not among `known` is
+    /// warned about and passed over. `None` where no name is left.
+    pub(crate) fn read_names<'a>(
+        &mut self,
+        variable: &Variable,
+        known: &[&'a str],
+        allowed: &str,
+    ) -> Option<Vec<&'a str>> {
+        let text = self.read(variable, parse::text)?;
+        let Some(items) = parse::list(&text) else {
+            self.refuse_as(variable, &text, allowed);
+            self.unset(variable);
+            return None;
+        };
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+        for item in items {
+            match known.iter().find(|name| name.eq_ignore_ascii_case(item)) {
+                Some(name) if found.contains(name) => {}
+                Some(name) => found.push(*name),
+                None => unknown.push(item),
+            }
+        }
+        // Alone it is no name that is unknown.
+        let is_none = |item: &&str| item.eq_ignore_ascii_case(NONE);
+        if found.is_empty() && unknown.iter().all(is_none) {
+            self.configuration.correct(variable.name(), NONE);
+            return Some(found);
+        }
+        for item in unknown {
+            self.refuse_as(variable, item, allowed);
+        }
+        if found.is_empty() {
+            self.unset(variable);
+            return None;
+        }
+        self.configuration.correct(variable.name(), found.join(","));
+        Some(found)
+    }
+
+    /// Says that a variable is as good as not set: what it holds turned out to be of no use.
+    pub(super) fn unset(&mut self, variable: &Variable) {
+        self.configuration.set(variable.name(), variable.default_text(), Source::Default);
+    }
+
+    /// Lists the names that exporters go by.
+    pub(super) fn exporter_names(&self) -> Vec<&'static str> {
+        self.exporters.iter().map(|exporter| exporter.name).collect()
+    }
+
+    /// Makes the exporter of a name.
+    pub(super) fn make_exporter(&mut self, name: &str) -> Option<Box<dyn SpanExporter>> {
+        self.make(|environment| &mut environment.exporters, name)
+    }
+
+    /// Lists the names that samplers go by.
+    pub(super) fn sampler_names(&self) -> Vec<&'static str> {
+        self.samplers.iter().map(|sampler| sampler.name).collect()
+    }
+
+    /// Makes the sampler of a name.
+    pub(super) fn make_sampler(&mut self, name: &str) -> Option<Box<dyn Sampler>> {
+        self.make(|environment| &mut environment.samplers, name)
+    }
+
+    fn make<T: ?Sized>(
+        &mut self,
+        list: fn(&mut Self) -> &mut Vec<Named<T>>,
+        name: &str,
+    ) -> Option<Box<T>> {
+        // Taken out meanwhile, since whatever is made reads variables here.
+        let all = std::mem::take(list(self));
+        let made = all.iter().find(|named| named.name == name).map(|named| (named.make)(self));
+        *list(self) = all;
+        made
+    }
+
+    /// Says what a setting came to be, where a variable does not say it alone.
+    pub(crate) fn configuration_mut(&mut self) -> &mut Configuration {
+        &mut self.configuration
+    }
+
+    pub(super) fn into_configuration(self) -> Configuration {
+        self.configuration
     }
 
     /// Returns what was read until now.
@@ -92,13 +258,33 @@ impl Environment {
         &self.configuration
     }
 
-    /// Returns a variable's value with its text; `None` as for [`read`](Self::read).
-    fn parsed<T>(
+    /// Looks in the environment.
+    fn find<T>(
         &mut self,
         variable: &Variable,
         parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<(T, String)> {
+    ) -> Option<Found<T>> {
         let value = (self.lookup)(variable.name())?;
+        self.parsed(variable, value, Source::Environment(variable.name()), parse)
+    }
+
+    /// Looks among the program's own defaults.
+    fn find_own<T>(
+        &mut self,
+        variable: &Variable,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Found<T>> {
+        let value = self.own_defaults.get(variable.name())?.into();
+        self.parsed(variable, value, Source::Code, parse)
+    }
+
+    fn parsed<T>(
+        &mut self,
+        variable: &Variable,
+        value: OsString,
+        source: Source,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Found<T>> {
         // By its length first: nothing here is to take longer because somebody set a megabyte.
         if value.len() > MAX_VALUE_BYTES {
             let start = String::from_utf8_lossy(&value.as_encoded_bytes()[..MAX_VALUE_BYTES]);
@@ -121,15 +307,20 @@ impl Environment {
         if parsed.is_none() {
             self.refuse(variable, text);
         }
-        Some((parsed?, text.to_owned()))
+        Some(Found { value: parsed?, shown: variable.shown(text).into_owned(), source })
     }
 
-    fn note(&mut self, setting: &Variable, found: Option<(&Variable, &str)>) {
-        let (value, source) = match found {
-            Some((variable, text)) => (variable.shown(text), Source::Environment(variable.name())),
-            None => (setting.default_text().into(), Source::Default),
-        };
-        self.configuration.set(setting.name(), value, source);
+    fn note<T>(&mut self, setting: &Variable, found: Option<Found<T>>) -> Option<T> {
+        match found {
+            Some(Found { value, shown, source }) => {
+                self.configuration.set(setting.name(), shown, source);
+                Some(value)
+            }
+            None => {
+                self.unset(setting);
+                None
+            }
+        }
     }
 }
 
@@ -141,7 +332,23 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// A variable that is set and can be used.
+struct Found<T> {
+    value: T,
+    shown: String,
+    source: Source,
+}
+
+fn put<T: ?Sized>(list: &mut Vec<Named<T>>, named: Named<T>) {
+    list.retain(|present| present.name != named.name);
+    list.push(named);
+}
+
+type Make<T> = Box<dyn Fn(&mut Environment) -> Box<T> + Send>;
 type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send>;
+
+/// Stands for no name at all, in a list of them.
+const NONE: &str = "none";
 
 /// Linux takes twice as much for one variable; nothing here has a use for it.
 const MAX_VALUE_BYTES: usize = 64 << 10;
@@ -149,7 +356,6 @@ const MAX_VALUE_BYTES: usize = 64 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::parse;
 
     const COUNT: Variable = Variable::new("COUNT", "128", "a whole number");
     const SPAN_COUNT: Variable = Variable::new("SPAN_COUNT", "128", "a whole number of a span");
@@ -186,7 +392,7 @@ mod tests {
             assert_eq!(environment.read(&COUNT, parse::count), None);
             assert_eq!(environment.read(&COUNT, parse::count), None);
             assert_eq!(setting(&environment, "COUNT"), ("128".to_owned(), Source::Default));
-            let expected = format!("COUNT is {shown:?}, allowed: a whole number");
+            let expected = format!("COUNT: {shown:?} is left out, allowed: a whole number");
             assert_eq!(problems(&environment), [expected]);
         }
     }
@@ -223,7 +429,7 @@ mod tests {
         let mut environment = Environment::from_pairs([("COUNT", value.as_str())]);
         assert_eq!(environment.read(&COUNT, |_| -> Option<()> { panic!("parsed") }), None);
         let expected = format!(
-            "COUNT is {:?}, allowed: a whole number, in 65536 bytes at the most",
+            "COUNT: {:?} is left out, allowed: a whole number, in 65536 bytes at the most",
             "1".repeat(200)
         );
         assert_eq!(problems(&environment), [expected]);
@@ -241,7 +447,7 @@ mod tests {
         let mut environment =
             Environment::from_lookup(|_| Some(OsString::from_vec(b"a\xFFb".to_vec())));
         assert_eq!(environment.read(&COUNT, parse::text), None);
-        let expected = "COUNT is \"a\u{FFFD}b\", allowed: a whole number, in UTF-8";
+        let expected = "COUNT: \"a\u{FFFD}b\" is left out, allowed: a whole number, in UTF-8";
         assert_eq!(problems(&environment), [expected]);
         // Cut in the middle of a character: what is too long is not looked at more closely.
         let mut environment = Environment::from_lookup(|_| {

@@ -94,6 +94,36 @@ pub fn pairs(value: &str) -> Option<Vec<(String, String)>> {
     (!pairs.is_empty()).then_some(pairs)
 }
 
+/// The argument of a sampler that asks a Jaeger agent or collector: what it does not name stays as the sampler has it.
+///
+/// Source: `open-telemetry/opentelemetry-specification:specification/configuration/sdk-environment-variables.md`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RemoteSampling {
+    /// Where to ask: `endpoint`.
+    pub endpoint: Option<String>,
+    /// How often: `pollingIntervalMs`.
+    pub polling_interval: Option<Duration>,
+    /// Which share of traces to keep before the first answer: `initialSamplingRate`.
+    pub initial_sampling_rate: Option<f64>,
+}
+
+/// Reads `endpoint=http://localhost:14250,pollingIntervalMs=5000,initialSamplingRate=0.25`, or some of it, in any order.
+pub fn remote_sampling(value: &str) -> Option<RemoteSampling> {
+    let mut settings = RemoteSampling::default();
+    for setting in value.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
+        let (key, value) = setting.split_once('=')?;
+        match (key.trim(), value.trim()) {
+            (_, "") => return None,
+            ("endpoint", value) => settings.endpoint = Some(value.to_owned()),
+            ("pollingIntervalMs", value) => settings.polling_interval = Some(interval(value)?),
+            ("initialSamplingRate", value) => settings.initial_sampling_rate = Some(ratio(value)?),
+            _ => return None,
+        }
+    }
+    Some(settings)
+}
+
 /// Longer would be a mistake, and could not be added to every moment.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_ITEMS: usize = 64;
@@ -235,5 +265,37 @@ mod tests {
         assert_eq!(pairs(&many(1024)).unwrap().len(), 1024);
         assert_eq!(pairs(&many(1025)), None);
         assert_eq!(pairs(&"a=b,".repeat(1 << 18)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_remote_samplers_argument_is_read_whole_or_not_at_all() {
+        let whole = RemoteSampling {
+            endpoint: Some("http://localhost:14250/a?b=c%20".to_owned()),
+            polling_interval: Some(Duration::from_secs(5)),
+            initial_sampling_rate: Some(0.25),
+        };
+        let rate = RemoteSampling { initial_sampling_rate: Some(0.0), ..Default::default() };
+        for (value, expected) in [
+            (
+                "endpoint=http://localhost:14250/a?b=c%20,pollingIntervalMs=5000,initialSamplingRate=0.25",
+                Some(&whole),
+            ),
+            (
+                " initialSamplingRate = 0.25 ,, pollingIntervalMs=5000, endpoint=http://localhost:14250/a?b=c%20 ",
+                Some(&whole),
+            ),
+            ("initialSamplingRate=0", Some(&rate)),
+            ("initialSamplingRate=1,initialSamplingRate=0", Some(&rate)),
+            ("initialSamplingRate=2", None),
+            ("pollingIntervalMs=0", None),
+            ("pollingIntervalMs=5s", None),
+            ("pollingIntervalMs=99999999999999999999", None),
+            ("endpoint=", None),
+            ("endpoint", None),
+            ("endpoint=x,interval=1", None),
+            ("0.25", None),
+        ] {
+            assert_eq!(remote_sampling(value).as_ref(), expected, "value {value:?}");
+        }
     }
 }

@@ -20,7 +20,7 @@ pub struct Variable {
 
 impl Variable {
     /// Describes a variable. The default is as it would stand in the variable; where there is none, it is empty. What is
-    /// allowed completes a warning: "SHOP_ATTEMPTS is "many", which is left out, allowed: a whole number".
+    /// allowed completes a warning: `SHOP_ATTEMPTS: "many" is left out, allowed: a whole number`.
     pub const fn new(name: &'static str, default: &'static str, allowed: &'static str) -> Self {
         Self { name, default, allowed, is_secret: false }
     }

@@ -107,8 +107,12 @@ impl BatchProcessor {
 
     /// Makes a processor in front of an exporter, to be configured.
     pub fn builder(exporter: impl SpanExporter) -> BatchProcessorBuilder {
+        Self::builder_of(Box::new(exporter))
+    }
+
+    pub(crate) fn builder_of(exporter: Box<dyn SpanExporter>) -> BatchProcessorBuilder {
         BatchProcessorBuilder {
-            exporter: Box::new(exporter),
+            exporter,
             settings: Settings {
                 interval: DEFAULT_INTERVAL,
                 export_timeout: DEFAULT_EXPORT_TIMEOUT,
@@ -117,6 +121,14 @@ impl BatchProcessor {
                 max_batch_spans: usize::MAX,
             },
         }
+    }
+
+    /// Returns the milliseconds of the interval and the export timeout, and how many spans a queue and a batch may have.
+    #[cfg(test)]
+    pub(crate) fn settings_for_tests(&self) -> (u128, u128, usize, usize) {
+        let Settings { interval, export_timeout, max_queue_spans, max_batch_spans, .. } =
+            self.settings;
+        (interval.as_millis(), export_timeout.as_millis(), max_queue_spans, max_batch_spans)
     }
 
     /// Returns what this process has. The child of a fork begins here.

@@ -39,9 +39,13 @@ struct State {
 impl SimpleProcessor {
     /// Makes a processor in front of an exporter.
     pub fn new(exporter: impl SpanExporter) -> Self {
+        Self::of(Box::new(exporter))
+    }
+
+    pub(crate) fn of(exporter: Box<dyn SpanExporter>) -> Self {
         let fork_recipe = exporter.fork_recipe();
         Self {
-            state: PerProcess::new(Arc::new(Mutex::new(State::new(Box::new(exporter))))),
+            state: PerProcess::new(Arc::new(Mutex::new(State::new(exporter)))),
             pipeline: OnceLock::new(),
             fork_recipe,
             is_closed: AtomicBool::new(false),

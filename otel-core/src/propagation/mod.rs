@@ -72,7 +72,7 @@ pub use composite::CompositePropagator;
 pub use environment::EnvironmentCarrier;
 pub use jaeger::{JaegerMode, JaegerPropagator};
 pub use jaeger_binary::{BinaryError, JaegerBinaryPropagator};
-pub use named::{from_env, from_names};
+pub use named::{from_env, from_environment, from_names};
 pub use ot::OtPropagator;
 pub(crate) use text::{Plus, percent_decoded};
 pub use trace_context::TraceContextPropagator;

@@ -4,7 +4,7 @@ use super::{
     B3Propagator, BaggagePropagator, CompositePropagator, JaegerPropagator, OtPropagator,
     Propagator, TraceContextPropagator,
 };
-use crate::diagnostics;
+use crate::env::{Environment, Variable};
 
 /// Makes the propagators that the environment variable `OTEL_PROPAGATORS` names, in its order.
 ///
@@ -32,96 +32,58 @@ use crate::diagnostics;
 ///
 /// Source: `open-telemetry/opentelemetry-specification:specification/configuration/sdk-environment-variables.md`.
 pub fn from_env() -> CompositePropagator {
-    from_lookup(&|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
+    from_environment(&mut Environment::of_process())
 }
 
-/// As [`from_env`], with the list of names at hand: `"b3,tracecontext"`.
-pub fn from_names(names: &str) -> CompositePropagator {
-    match read(names) {
+/// As [`from_env`], from variables at hand.
+///
+/// ```
+/// use otel_core::env::Environment;
+/// use otel_core::propagation::{self, Propagator};
+///
+/// let mut environment = Environment::from_pairs([("OTEL_PROPAGATORS", "b3,baggage")]);
+/// assert_eq!(propagation::from_environment(&mut environment).fields(), ["b3", "baggage"]);
+/// ```
+pub fn from_environment(environment: &mut Environment) -> CompositePropagator {
+    let known = NAMES.map(|(name, _)| name);
+    match environment.read_names(&PROPAGATORS, &known, PROPAGATORS.allowed()) {
         Some(chosen) => compose(&chosen),
         None => compose(&DEFAULT),
     }
 }
 
-fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> CompositePropagator {
-    from_names(&lookup(VARIABLE).unwrap_or_default())
+/// As [`from_env`], with the list of names at hand: `"b3,tracecontext"`.
+pub fn from_names(names: &str) -> CompositePropagator {
+    from_environment(&mut Environment::from_pairs([(PROPAGATORS.name(), names)]))
 }
 
-/// Reads a list; `None` where it says nothing.
-fn read(names: &str) -> Option<Vec<Name>> {
-    let (mut chosen, mut unknown, mut is_none) = (Vec::new(), Vec::new(), false);
-    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        match NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            Some((_, known)) if chosen.contains(known) => {}
-            Some((_, known)) => chosen.push(*known),
-            None if name.eq_ignore_ascii_case(NONE) => is_none = true,
-            None => unknown.push(name),
-        }
-    }
-    if is_none && !(chosen.is_empty() && unknown.is_empty()) {
-        unknown.push(NONE);
-    }
-    if !unknown.is_empty() {
-        let shown: String = names.chars().take(MAX_SHOWN_CHARS).collect();
-        diagnostics::warn(
-            VARIABLE,
-            format_args!(
-                "{VARIABLE} is {shown:?}, of which {} are passed over, allowed: tracecontext, baggage, b3, b3multi, jaeger, ottrace with commas between them, or none alone",
-                unknown.len()
-            ),
-        );
-    }
-    let is_empty_on_purpose = is_none && unknown.is_empty();
-    (!chosen.is_empty() || is_empty_on_purpose).then_some(chosen)
-}
-
-fn compose(names: &[Name]) -> CompositePropagator {
-    names
+fn compose(chosen: &[&str]) -> CompositePropagator {
+    let known = NAMES.iter().filter(|(name, _)| chosen.contains(name));
+    let propagator_of = |wanted: &&str| known.clone().find(|(name, _)| name == wanted);
+    chosen
         .iter()
-        .fold(CompositePropagator::new(), |composite, name| composite.propagator(name.propagator()))
+        .filter_map(propagator_of)
+        .fold(CompositePropagator::new(), |composite, (_, make)| composite.propagator(make()))
 }
 
-/// A propagator that has a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    TraceContext,
-    Baggage,
-    B3,
-    B3Multi,
-    Jaeger,
-    OtTrace,
-}
+type Make = fn() -> Box<dyn Propagator>;
 
-impl Name {
-    fn propagator(self) -> Box<dyn Propagator> {
-        match self {
-            Self::TraceContext => Box::new(TraceContextPropagator::new()),
-            Self::Baggage => Box::new(BaggagePropagator::new()),
-            Self::B3 => Box::new(B3Propagator::single()),
-            Self::B3Multi => Box::new(B3Propagator::multi()),
-            Self::Jaeger => Box::new(JaegerPropagator::new()),
-            Self::OtTrace => Box::new(OtPropagator::new()),
-        }
-    }
-}
-
-const NAMES: [(&str, Name); 6] = [
-    ("tracecontext", Name::TraceContext),
-    ("baggage", Name::Baggage),
-    ("b3", Name::B3),
-    ("b3multi", Name::B3Multi),
-    ("jaeger", Name::Jaeger),
-    ("ottrace", Name::OtTrace),
+const NAMES: [(&str, Make); 6] = [
+    ("tracecontext", || Box::new(TraceContextPropagator::new())),
+    ("baggage", || Box::new(BaggagePropagator::new())),
+    ("b3", || Box::new(B3Propagator::single())),
+    ("b3multi", || Box::new(B3Propagator::multi())),
+    ("jaeger", || Box::new(JaegerPropagator::new())),
+    ("ottrace", || Box::new(OtPropagator::new())),
 ];
 
-const NONE: &str = "none";
+const DEFAULT: [&str; 2] = ["tracecontext", "baggage"];
 
-const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
-
-const VARIABLE: &str = "OTEL_PROPAGATORS";
-
-/// Of a value in a warning.
-const MAX_SHOWN_CHARS: usize = 200;
+const PROPAGATORS: Variable = Variable::new(
+    "OTEL_PROPAGATORS",
+    "tracecontext,baggage",
+    "tracecontext, baggage, b3, b3multi, jaeger, ottrace with commas between them, or none alone",
+);
 
 #[cfg(test)]
 mod tests {
@@ -130,8 +92,9 @@ mod tests {
     const W3C: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
     fn fields_of(value: Option<&str>) -> Vec<String> {
-        let lookup = |name: &str| value.filter(|_| name == "OTEL_PROPAGATORS").map(str::to_owned);
-        from_lookup(&lookup).fields().into_iter().map(str::to_owned).collect()
+        let mut environment =
+            Environment::from_pairs(value.map(|value| ("OTEL_PROPAGATORS", value)));
+        from_environment(&mut environment).fields().into_iter().map(str::to_owned).collect()
     }
 
     #[test]
