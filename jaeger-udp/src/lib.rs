@@ -16,6 +16,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `exporter` | [`JaegerExporter`]: takes batches, accounts for every span |
+//! | `env` | `OTEL_EXPORTER_JAEGER_…`: see [`JaegerExporter::from_env`] |
 //! | `convert`, `trim`, `json` | the border from a record of `otel-core` to Jaeger's structs, in two [dialects](Dialect) |
 //! | `codec` | Thrift's compact and binary protocol, and `jaeger.thrift` |
 //! | `packer` | the open datagram: sizes, borders, what comes in front and behind |
@@ -30,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 mod exporter;
+mod env;
 
 mod convert;
 mod json;

@@ -70,8 +70,11 @@ fn level(text: &str) -> Option<Option<Level>> {
 
 const LOG_LEVEL: Variable =
     Variable::new("OTEL_LOG_LEVEL", "info", "debug, info, warn, error or none");
-const CONFIG_FILE: Variable =
-    Variable::new("OTEL_CONFIG_FILE", "", "nothing: files are not read, the variables hold");
+const CONFIG_FILE: Variable = Variable::new(
+    "OTEL_CONFIG_FILE",
+    "",
+    "nothing, since files are not read and the variables hold",
+);
 const DISABLED: Variable = Variable::new("OTEL_SDK_DISABLED", "false", "true or false");
 
 #[cfg(test)]
@@ -217,7 +220,7 @@ mod tests {
         let [problem] = provider.configuration().problems() else { panic!() };
         assert_eq!(
             problem.to_string(),
-            "OTEL_CONFIG_FILE: \"/etc/otel.yaml\" is left out, allowed: nothing: files are not read, the variables hold"
+            "OTEL_CONFIG_FILE: \"/etc/otel.yaml\" is left out, allowed: nothing, since files are not read and the variables hold"
         );
     }
 
