@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Configuration, Environment, Source, Variable, parse};
+use crate::foreign;
 use crate::sampler::{
     AlwaysOffSampler, AlwaysOnSampler, ParentBasedSampler, Sampler, SamplingRate,
     TraceIdRatioSampler,
@@ -65,7 +66,9 @@ fn allowed(environment: &Environment) -> String {
 impl Configuration {
     /// Says which sampler the program chose.
     pub(crate) fn set_sampler(&mut self, sampler: &dyn Sampler) {
-        self.set(SAMPLER.name(), sampler.description(), Source::Code);
+        // Code that is not ours, which may panic.
+        let description = foreign::call(|| sampler.description()).unwrap_or_default();
+        self.set(SAMPLER.name(), description, Source::Code);
         self.remove(RATE.name());
     }
 
