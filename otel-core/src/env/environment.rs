@@ -82,7 +82,7 @@ impl Environment {
     /// let exporter = InMemoryExporter::new();
     /// let kept = exporter.clone();
     /// let environment = Environment::from_pairs([("OTEL_TRACES_EXPORTER", "memory")])
-    ///     .exporter("memory", move |_| kept.clone());
+    ///     .exporter("memory", |_| kept);
     /// let provider = TracerProvider::builder().environment(environment).build();
     /// provider.tracer("test").start("work").end();
     /// provider.flush(std::time::Duration::from_secs(5))?;
@@ -93,7 +93,7 @@ impl Environment {
     pub fn exporter<E: SpanExporter>(
         mut self,
         name: &'static str,
-        make: impl Fn(&mut Self) -> E + Send + 'static,
+        make: impl FnOnce(&mut Self) -> E + Send + 'static,
     ) -> Self {
         let make: Make<dyn SpanExporter> = Box::new(move |environment| Box::new(make(environment)));
         put(&mut self.exporters, Named { name, make });
@@ -121,7 +121,7 @@ impl Environment {
     pub fn sampler<S: Sampler>(
         mut self,
         name: &'static str,
-        make: impl Fn(&mut Self) -> S + Send + 'static,
+        make: impl FnOnce(&mut Self) -> S + Send + 'static,
     ) -> Self {
         let make: Make<dyn Sampler> = Box::new(move |environment| Box::new(make(environment)));
         put(&mut self.samplers, Named { name, make });
@@ -217,9 +217,9 @@ impl Environment {
         self.exporters.iter().map(|exporter| exporter.name).collect()
     }
 
-    /// Makes the exporter of a name.
+    /// Makes the exporter of a name, once.
     pub(super) fn make_exporter(&mut self, name: &str) -> Option<Box<dyn SpanExporter>> {
-        self.make(|environment| &mut environment.exporters, name)
+        take(&mut self.exporters, name).map(|make| make(self))
     }
 
     /// Lists the names that samplers go by.
@@ -227,21 +227,9 @@ impl Environment {
         self.samplers.iter().map(|sampler| sampler.name).collect()
     }
 
-    /// Makes the sampler of a name.
+    /// Makes the sampler of a name, once.
     pub(super) fn make_sampler(&mut self, name: &str) -> Option<Box<dyn Sampler>> {
-        self.make(|environment| &mut environment.samplers, name)
-    }
-
-    fn make<T: ?Sized>(
-        &mut self,
-        list: fn(&mut Self) -> &mut Vec<Named<T>>,
-        name: &str,
-    ) -> Option<Box<T>> {
-        // Taken out meanwhile, since whatever is made reads variables here.
-        let all = std::mem::take(list(self));
-        let made = all.iter().find(|named| named.name == name).map(|named| (named.make)(self));
-        *list(self) = all;
-        made
+        take(&mut self.samplers, name).map(|make| make(self))
     }
 
     /// Says what a setting came to be, where a variable does not say it alone.
@@ -344,7 +332,12 @@ fn put<T: ?Sized>(list: &mut Vec<Named<T>>, named: Named<T>) {
     list.push(named);
 }
 
-type Make<T> = Box<dyn Fn(&mut Environment) -> Box<T> + Send>;
+fn take<T: ?Sized>(list: &mut Vec<Named<T>>, name: &str) -> Option<Make<T>> {
+    let place = list.iter().position(|named| named.name == name)?;
+    Some(list.remove(place).make)
+}
+
+type Make<T> = Box<dyn FnOnce(&mut Environment) -> Box<T> + Send>;
 type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send>;
 
 /// Stands for no name at all, in a list of them.

@@ -96,7 +96,7 @@ mod tests {
     ) -> (Environment, InMemoryExporter) {
         let exporter = InMemoryExporter::new();
         let kept = exporter.clone();
-        (Environment::from_pairs(pairs).exporter("memory", move |_| kept.clone()), exporter)
+        (Environment::from_pairs(pairs).exporter("memory", |_| kept), exporter)
     }
 
     fn shown(provider: &TracerProvider, name: &str) -> (String, Source) {
