@@ -15,7 +15,7 @@ mod console;
 mod in_memory;
 mod noop;
 
-pub use console::ConsoleExporter;
+pub use console::{ConsoleExporter, ConsoleFormat};
 pub use in_memory::InMemoryExporter;
 pub use noop::NoopExporter;
 
