@@ -1,14 +1,12 @@
-//! Received spans, drawn as trees: one for a trace, a line for a span, children below their parent and further right.
-//!
-//! Everything drawn comes from outside, so nothing in it is trusted: not that parents exist or go up to a root, not
-//! that names are harmless to a terminal.
+//! Spans as a Jaeger agent receives them, drawn as trees.
 
-use std::collections::HashMap;
-use std::fmt::{self, Write};
+use std::fmt;
 
-use jaeger_udp::model::{Batch, Span, SpanRef, SpanRefType, Tag, TagValue};
+use jaeger_udp::model::{Batch, Log, Span, SpanRef, SpanRefType, Tag, TagValue};
+use otel_core::record::{SpanBuf, SpanIds, SpanTimes};
+use otel_core::{InstrumentationScope, SpanId, SpanKind, SpanLimits, StatusCode, TraceId, Value};
 
-/// Spans by trace. Its text is the drawing, empty for no spans.
+/// Received spans by trace. Its text is the drawing, empty for no spans.
 ///
 /// ```
 /// use examples::trace_tree::TraceTrees;
@@ -33,211 +31,88 @@ use jaeger_udp::model::{Batch, Span, SpanRef, SpanRefType, Tag, TagValue};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TraceTrees {
-    traces: Vec<Trace>,
-    positions: HashMap<TraceId, usize>,
+    trees: otel_core::exporter::TraceTrees,
 }
 
 impl TraceTrees {
+    /// Sets the width and the colours that suit standard output.
+    #[must_use]
+    pub fn for_stdout(self) -> Self {
+        Self { trees: self.trees.for_stdout() }
+    }
+
     /// Adds the spans of a batch, each to its trace.
     pub fn add(&mut self, batch: Batch) {
-        for span in batch.spans {
-            let trace_id = TraceId { high: span.trace_id_high, low: span.trace_id_low };
-            let position = *self.positions.entry(trace_id).or_insert_with(|| {
-                self.traces.push(Trace { trace_id, spans: Vec::new() });
-                self.traces.len() - 1
-            });
-            let service_name = batch.process.service_name.clone();
-            self.traces[position].spans.push(ServiceSpan { service_name, span });
+        let (mut buf, scope) = (SpanBuf::new(), InstrumentationScope::default());
+        for span in &batch.spans {
+            let times = record(span, &mut buf);
+            self.trees.add(&batch.process.service_name, &buf.finish(times, &scope));
         }
     }
 }
 
 impl fmt::Display for TraceTrees {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut traces: Vec<&Trace> = self.traces.iter().collect();
-        traces.sort_by_key(|trace| {
-            trace.spans.iter().map(|service_span| service_span.span.start_time).min()
-        });
-        traces.into_iter().try_for_each(|trace| trace.draw(f))
+        self.trees.fmt(f)
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct TraceId {
-    high: i64,
-    low: i64,
-}
-
-impl fmt::Display for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.high {
-            0 => write!(f, "{:016x}", self.low),
-            high => write!(f, "{high:016x}{:016x}", self.low),
-        }
-    }
-}
-
-/// The spans of a trace as they arrived.
-#[derive(Clone, Debug)]
-struct Trace {
-    trace_id: TraceId,
-    spans: Vec<ServiceSpan>,
-}
-
-#[derive(Clone, Debug)]
-struct ServiceSpan {
-    service_name: String,
-    span: Span,
-}
-
-impl Trace {
-    fn draw(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n_spans = self.spans.len();
-        let noun = if n_spans == 1 { "span" } else { "spans" };
-        writeln!(f, "trace {}, {n_spans} {noun}", self.trace_id)?;
-        let lines = self.lines();
-        let widest = lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0);
-        lines.iter().try_for_each(|line| line.draw(widest.min(MAX_LABEL_WIDTH), f))
-    }
-
-    /// Puts the spans into the order in which they are drawn: every one once, whatever the parents are.
-    fn lines(&self) -> Vec<Line<'_>> {
-        let family = Family::of(self);
-        let is_drawn = vec![false; self.spans.len()];
-        let mut walk = Walk { trace: self, family: &family, is_drawn, lines: Vec::new() };
-        for &root in &family.roots {
-            let remark = match parent_span_id(&self.spans[root].span) {
-                0 => String::new(),
-                parent => format!("  (its parent {parent:016x} is not here)"),
-            };
-            walk.draw_from(root, remark);
-        }
-        // What no root leads to stands in a circle, or below one.
-        for &in_circle in &family.by_start {
-            if !walk.is_drawn[in_circle] {
-                walk.draw_from(in_circle, "  (its parents go in a circle)".to_owned());
+/// Writes a received span into a record of the engine's.
+fn record(span: &Span, buf: &mut SpanBuf) -> SpanTimes {
+    let ids = SpanIds {
+        trace_id: TraceId::from_parts(span.trace_id_high as u64, span.trace_id_low as u64),
+        span_id: SpanId::new(span.span_id as u64),
+        parent_span_id: SpanId::new(parent_span_id(span) as u64),
+        ..SpanIds::default()
+    };
+    buf.start(&span.operation_name, SpanKind::Internal, ids);
+    for Tag { key, value } in &span.tags {
+        match (key.as_str(), value) {
+            ("error", TagValue::Bool(true)) => buf.set_status(StatusCode::Error, ""),
+            ("span.kind", TagValue::String(kind)) if SpanKind::from_name(kind).is_some() => {
+                buf.set_kind(SpanKind::from_name(kind).unwrap_or_default());
             }
+            (key, value) => buf.set_attribute(key, value_of(value), &SpanLimits::UNLIMITED),
         }
-        walk.lines
+    }
+    span.logs.iter().for_each(|log| add_event(log, buf));
+    SpanTimes {
+        start_unix_nanos: nanos_of(span.start_time),
+        duration_nanos: nanos_of(span.duration),
     }
 }
 
-/// Who is above whom, in positions in the trace.
-struct Family {
-    by_start: Vec<usize>,
-    roots: Vec<usize>,
-    children: Vec<Vec<usize>>,
+/// The field `event` is what happened, the others say more about it.
+fn add_event(log: &Log, buf: &mut SpanBuf) {
+    let name_of = |field: &Tag| match (field.key.as_str(), &field.value) {
+        ("event", TagValue::String(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let name = log.fields.iter().find_map(name_of);
+    let fields: Vec<(&str, Value<'_>)> = log
+        .fields
+        .iter()
+        .filter(|field| name.is_none() || name_of(field) != name)
+        .map(|field| (field.key.as_str(), value_of(&field.value)))
+        .collect();
+    let name = name.as_deref().unwrap_or("log");
+    buf.add_event(name, nanos_of(log.timestamp), fields.as_slice(), &SpanLimits::UNLIMITED);
 }
 
-impl Family {
-    fn of(trace: &Trace) -> Self {
-        let spans: Vec<&Span> = trace.spans.iter().map(|service_span| &service_span.span).collect();
-        let mut by_start: Vec<usize> = (0..spans.len()).collect();
-        by_start.sort_by_key(|&position| spans[position].start_time);
-        let mut by_id = HashMap::new();
-        for (position, span) in spans.iter().enumerate() {
-            // Of several spans with an id the first has the children.
-            by_id.entry(span.span_id).or_insert(position);
-        }
-        let (mut roots, mut children) = (Vec::new(), vec![Vec::new(); spans.len()]);
-        for &position in &by_start {
-            let parent = parent_span_id(spans[position]);
-            match by_id.get(&parent).filter(|_| parent != 0) {
-                Some(&parent) => children[parent].push(position),
-                None => roots.push(position),
-            }
-        }
-        Self { by_start, roots, children }
+fn value_of(value: &TagValue) -> Value<'_> {
+    match value {
+        TagValue::String(value) => Value::Str(value),
+        TagValue::Double(value) => Value::F64(*value),
+        TagValue::Bool(value) => Value::Bool(*value),
+        TagValue::Long(value) => Value::I64(*value),
+        TagValue::Binary(value) => Value::Bytes(value),
+        _ => Value::Empty,
     }
 }
 
-/// Goes down the trees with a stack of its own: a trace may be deeper than a thread's.
-struct Walk<'t, 'f> {
-    trace: &'t Trace,
-    family: &'f Family,
-    is_drawn: Vec<bool>,
-    lines: Vec<Line<'t>>,
-}
-
-impl Walk<'_, '_> {
-    fn draw_from(&mut self, root: usize, mut remark: String) {
-        self.is_drawn[root] = true;
-        let mut open = vec![Place::root(root)];
-        while let Some(place) = open.pop() {
-            self.lines.push(Line::new(self.trace, &place, std::mem::take(&mut remark)));
-            let mut is_last = true;
-            // The first child ends up on top of the stack.
-            for &child in self.family.children[place.position].iter().rev() {
-                // A span in a circle would come back.
-                if !std::mem::replace(&mut self.is_drawn[child], true) {
-                    open.push(place.child(child, is_last));
-                    is_last = false;
-                }
-            }
-        }
-    }
-}
-
-/// Where a span stands in the drawing.
-struct Place {
-    position: usize,
-    parent: Option<usize>,
-    depth: usize,
-    indent: String,
-    indent_below: String,
-}
-
-impl Place {
-    fn root(position: usize) -> Self {
-        let indent = "  ".to_owned();
-        Self { position, parent: None, depth: 0, indent_below: indent.clone(), indent }
-    }
-
-    fn child(&self, position: usize, is_last: bool) -> Self {
-        let (corner, line) = match is_last {
-            // Deeper down all stand on one column: a chain of thousands would otherwise be megabytes of indentation.
-            _ if self.depth >= MAX_DEPTH => ("… ", ""),
-            true => ("└─ ", "   "),
-            false => ("├─ ", "│  "),
-        };
-        let indent = format!("{}{corner}", self.indent_below);
-        let indent_below = format!("{}{line}", self.indent_below);
-        Self { position, parent: Some(self.position), depth: self.depth + 1, indent, indent_below }
-    }
-}
-
-/// A span's line in the drawing.
-struct Line<'a> {
-    label: String,
-    span: &'a Span,
-    remark: String,
-}
-
-impl<'a> Line<'a> {
-    /// The service is named where it is another than the parent's.
-    fn new(trace: &'a Trace, place: &Place, remark: String) -> Self {
-        let ServiceSpan { service_name, span } = &trace.spans[place.position];
-        let mut label = place.indent.clone();
-        if place.parent.is_none_or(|parent| trace.spans[parent].service_name != *service_name) {
-            label.push_str(&name_text(service_name));
-            label.push_str(": ");
-        }
-        label.push_str(&name_text(&span.operation_name));
-        Self { label, span, remark }
-    }
-
-    fn draw(&self, width: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:width$}  {:>9}", self.label, duration_text(self.span.duration))?;
-        for (n_tags, tag) in self.span.tags.iter().enumerate() {
-            write!(f, "{}{}", if n_tags == 0 { "  " } else { " " }, tag_text(tag))?;
-        }
-        match self.span.logs.len() {
-            0 => {}
-            1 => f.write_str("  (1 log)")?,
-            n_logs => write!(f, "  ({n_logs} logs)")?,
-        }
-        writeln!(f, "{}", self.remark)
-    }
+/// Times before 1970 are no times, and durations are not negative.
+fn nanos_of(micros: i64) -> u64 {
+    u64::try_from(micros).unwrap_or_default().saturating_mul(1_000)
 }
 
 /// Finds the parent in the same trace: some clients give it as a reference alone. 0 is none.
@@ -257,59 +132,112 @@ fn parent_span_id(span: &Span) -> i64 {
     }
 }
 
-fn duration_text(micros: i64) -> String {
-    match micros {
-        ..1_000 => format!("{micros} µs"),
-        1_000..1_000_000 => format!("{:.2} ms", micros as f64 / 1e3),
-        1_000_000.. => format!("{:.2} s", micros as f64 / 1e6),
-    }
-}
-
-fn tag_text(tag: &Tag) -> String {
-    let mut text = name_text(&tag.key);
-    text.push('=');
-    match &tag.value {
-        TagValue::String(value) => text.push_str(&quoted(value)),
-        TagValue::Double(value) => text.push_str(&format!("{value:?}")),
-        TagValue::Bool(value) => text.push_str(&value.to_string()),
-        TagValue::Long(value) => text.push_str(&value.to_string()),
-        TagValue::Binary(bytes) => {
-            text.push_str("0x");
-            for byte in bytes.iter().take(MAX_BYTES) {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{byte:02x}");
-            }
-            if bytes.len() > MAX_BYTES {
-                let _ = write!(text, "… ({} bytes)", bytes.len());
-            }
-        }
-        _ => text.push('?'),
-    }
-    text
-}
-
-/// A name as it is where it is harmless, otherwise in quotes and escaped.
-fn name_text(name: &str) -> String {
-    let quoted = quoted(name);
-    match quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-        Some(bare) if bare == name && !name.is_empty() => bare.to_owned(),
-        _ => quoted,
-    }
-}
-
-/// Text in quotes without anything that a terminal obeys: escapes, line ends, a change of direction.
-fn quoted(text: &str) -> String {
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),
-        None => format!("{text:?}"),
-    }
-}
-
-/// Longer labels push their own line to the right and leave the others.
-const MAX_LABEL_WIDTH: usize = 60;
-const MAX_DEPTH: usize = 24;
-const MAX_CHARS: usize = 120;
-const MAX_BYTES: usize = 32;
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use jaeger_udp::model::Process;
+
+    use super::*;
+
+    #[test]
+    fn a_span_is_drawn_with_what_its_tags_and_logs_say() {
+        let mut asked = span(1, 0, "ask");
+        asked.start_time = 5;
+        asked.tags = vec![
+            tag("sampler.type", "const".into()),
+            tag("span.kind", "client".into()),
+            tag("error", TagValue::Bool(true)),
+            tag("n", TagValue::Long(3)),
+            tag("share", TagValue::Double(0.5)),
+            tag("bytes", TagValue::Binary(vec![0, 255])),
+        ];
+        asked.logs = vec![
+            Log {
+                timestamp: 7,
+                fields: vec![tag("event", "retry".into()), tag("after", TagValue::Long(2))],
+            },
+            Log { timestamp: 8, fields: vec![tag("message", "gone".into())] },
+        ];
+        let mut answered = span(2, 1, "answer");
+        answered.tags = vec![
+            tag("span.kind", "nobody".into()),
+            tag("error", TagValue::Bool(false)),
+            tag("error", "text".into()),
+        ];
+        assert_eq!(
+            drawn([("shop", vec![asked]), ("bank", vec![answered])]),
+            "\
+trace 00000000000000aa, 2 spans
+  shop: ask             1 µs  client  ERROR  sampler.type=\"const\" n=3 share=0.5 bytes=0x00ff
+  │  · retry  +2 µs  after=2
+  │  · log  +3 µs  message=\"gone\"
+  └─ bank: answer       1 µs  span.kind=\"nobody\" error=\"text\"
+"
+        );
+    }
+
+    #[test]
+    fn a_parent_may_be_given_as_a_reference_within_the_trace() {
+        let reference = |ref_type, trace_id_low, span_id| SpanRef {
+            ref_type,
+            trace_id_low,
+            trace_id_high: 0,
+            span_id,
+        };
+        let mut followed = span(2, 0, "followed");
+        followed.references = vec![reference(SpanRefType::FollowsFrom, 0xaa, 1)];
+        let mut child = span(3, 0, "child");
+        child.references = vec![
+            reference(SpanRefType::FollowsFrom, 0xaa, 1),
+            reference(SpanRefType::ChildOf, 0xaa, 2),
+        ];
+        let mut elsewhere = span(4, 0, "elsewhere");
+        elsewhere.references = vec![reference(SpanRefType::ChildOf, 0xbb, 1)];
+        assert_eq!(
+            drawn([("s", vec![span(1, 0, "root"), followed, child, elsewhere])]),
+            "\
+trace 00000000000000aa, 4 spans
+  s: root            1 µs
+  └─ followed        1 µs
+     └─ child        1 µs
+  s: elsewhere       1 µs
+"
+        );
+    }
+
+    #[test]
+    fn times_that_make_no_sense_are_drawn_all_the_same() {
+        let mut spans = [span(1, 0, "negative"), span(2, 1, "long"), span(-1, i64::MIN, "ids")];
+        (spans[0].start_time, spans[0].duration) = (i64::MIN, -5);
+        (spans[1].start_time, spans[1].duration) = (i64::MAX, i64::MAX);
+        spans[2].trace_id_high = -1;
+        let drawing = drawn([("s", spans.to_vec())]);
+        for expected in ["s: negative       0 ns\n", "└─ long      18446744073.70 s\n"] {
+            assert!(drawing.contains(expected), "{drawing}");
+        }
+        assert!(drawing.contains("trace ffffffffffffffff00000000000000aa, 1 span"), "{drawing}");
+    }
+
+    fn drawn<const N: usize>(batches: [(&str, Vec<Span>); N]) -> String {
+        let mut trees = TraceTrees::default();
+        for (service, spans) in batches {
+            let process = Process { service_name: service.to_owned(), tags: Vec::new() };
+            trees.add(Batch { process, spans, ..Batch::default() });
+        }
+        trees.to_string()
+    }
+
+    fn span(span_id: i64, parent_span_id: i64, operation_name: &str) -> Span {
+        Span {
+            trace_id_low: 0xaa,
+            span_id,
+            parent_span_id,
+            operation_name: operation_name.to_owned(),
+            duration: 1,
+            ..Span::default()
+        }
+    }
+
+    fn tag(key: &str, value: TagValue) -> Tag {
+        Tag::new(key, value)
+    }
+}

@@ -36,7 +36,7 @@
 //! | [`propagation`] | span contexts and baggage in headers: W3C's, Jaeger's, B3's and OpenTracing's |
 //! | [`record`] | a span as bytes: written by setters, read by exporters |
 //! | [`BatchProcessor`], [`SimpleProcessor`] | from the end of a span to an exporter |
-//! | [`exporter`] | where spans go: console, memory, and the trait for others |
+//! | [`exporter`] | where spans go: console, as JSON or as trees, memory, and the trait for others |
 //! | [`mod@env`] | settings from environment variables, and what they came to be |
 //! | [`diagnostics`] | what the library says about itself |
 //!

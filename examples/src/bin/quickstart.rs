@@ -166,7 +166,8 @@ fn choose_agent(
 
 /// Draws what arrived, which must be all that the account speaks of.
 fn draw_received(receiver: &mut LocalAgent, account: Flushed) -> Result<(), String> {
-    let trees = receiver.receive(account.reported_spans, RECEIVE_TIMEOUT).to_string();
+    let trees = receiver.receive(account.reported_spans, RECEIVE_TIMEOUT);
+    let trees = trees.for_stdout().to_string();
     if !trees.is_empty() {
         say!("{}", trees.trim_end());
     }

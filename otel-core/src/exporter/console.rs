@@ -4,34 +4,37 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::trace_tree::TreeStyle;
 use super::{ExportError, ForkRecipe, SpanBatch, SpanExporter};
+use crate::diagnostics;
 
+mod held;
 mod json;
 mod python;
+mod trees;
 
-/// Writes each span as one JSON object with an indent of four spaces, to standard output unless told otherwise.
+use trees::TreeWriter;
+
+/// Writes spans as text, to standard output unless told otherwise; [`ConsoleFormat`] says how they look.
 ///
-/// Ids are `"0x"` and hexadecimal digits, times are UTC with six digits of a second and `null` for the epoch itself, empty
-/// objects and arrays stand on one line, and what is not ASCII is written `\uXXXX`. Two things are other than Python's: not-a-number
-/// and infinities are quoted, since bare they are no JSON, and bytes that are no text are written as hexadecimal digits.
-///
-/// A span is one write, and standard output is locked for it, so that lines of other threads do not come in between. A closed
-/// pipe is an [`ExportError`], never a panic; the batch then counts as lost, though its first spans may have been written.
+/// As JSON a span is one write, as a tree a trace is, and standard output is locked for it, so that lines of other threads do
+/// not come in between. A closed pipe is an [`ExportError`], never a panic; the batch then counts as lost, though its first
+/// spans may have been written.
 ///
 /// ```
 /// use otel_core::exporter::{ConsoleExporter, ConsoleFormat};
 /// use otel_core::{SimpleProcessor, TracerProvider};
 ///
-/// let exporter = ConsoleExporter::new().format(ConsoleFormat::Launcher);
+/// let exporter = ConsoleExporter::new().format(ConsoleFormat::Tree);
 /// let provider = TracerProvider::builder().processor(SimpleProcessor::new(exporter)).build();
-/// provider.tracer("shop").start("HTTP GET").end();
+/// let tracer = provider.tracer("shop");
+/// tracer.in_span("HTTP GET", |_| tracer.in_span("connect", |_| {}));
 /// ```
-///
-/// Source: `opentelemetry-python:opentelemetry-sdk/src/opentelemetry/sdk/trace/__init__.py`, `to_json`.
 pub struct ConsoleExporter {
     out: Box<dyn Write + Send>,
     format: ConsoleFormat,
     text: String,
+    trees: TreeWriter,
     is_standard: bool,
     is_closed: bool,
 }
@@ -39,7 +42,9 @@ pub struct ConsoleExporter {
 impl ConsoleExporter {
     /// Makes an exporter that writes to standard output.
     pub fn new() -> Self {
-        Self { is_standard: true, ..Self::to_writer(io::stdout()) }
+        let mut exporter = Self { is_standard: true, ..Self::to_writer(io::stdout()) };
+        exporter.trees.style = TreeStyle::of_stdout();
+        exporter
     }
 
     /// Makes an exporter that writes to a file, a buffer, or whatever can be written to.
@@ -48,6 +53,7 @@ impl ConsoleExporter {
             out: Box::new(out),
             format: ConsoleFormat::default(),
             text: String::new(),
+            trees: TreeWriter::new(MAX_HELD_BYTES),
             is_standard: false,
             is_closed: false,
         }
@@ -57,6 +63,37 @@ impl ConsoleExporter {
     pub fn format(mut self, format: ConsoleFormat) -> Self {
         self.format = format;
         self
+    }
+
+    /// Sets where the lines of a tree are cut. Unit: characters. At the least 20.
+    ///
+    /// Default on standard output: the variable `COLUMNS`, or 100 where it is a terminal. Otherwise lines are as long as they
+    /// are.
+    pub fn width(mut self, columns: usize) -> Self {
+        self.trees.style = self.trees.style.width(columns);
+        self
+    }
+
+    /// Sets whether a tree has colours.
+    ///
+    /// Default on standard output: where it is a terminal, but never with `NO_COLOR` in the environment, and always with
+    /// `CLICOLOR_FORCE`, unless that is 0. Otherwise none.
+    pub fn colors(mut self, has_colors: bool) -> Self {
+        self.trees.style = self.trees.style.colors(has_colors);
+        self
+    }
+
+    fn write_json(&mut self, batch: &SpanBatch<'_>) -> io::Result<()> {
+        for span in batch.spans() {
+            self.text.clear();
+            python::write_span(self.format, &span, batch.resource(), &mut self.text);
+            self.text.push('\n');
+            self.out.write_all(self.text.as_bytes())?;
+        }
+        // A large span gives its memory back.
+        self.text.clear();
+        self.text.shrink_to(MAX_KEPT_BYTES);
+        self.out.flush()
     }
 }
 
@@ -71,17 +108,26 @@ impl SpanExporter for ConsoleExporter {
         if self.is_closed {
             return Err(ExportError::Closed);
         }
-        for span in batch.spans() {
-            self.text.clear();
-            python::write_span(self.format, &span, batch.resource(), &mut self.text);
-            self.text.push('\n');
-            self.out.write_all(self.text.as_bytes()).map_err(ExportError::failed)?;
+        if self.format != ConsoleFormat::Tree {
+            return self.write_json(batch).map_err(ExportError::failed);
         }
-        self.out.flush().map_err(ExportError::failed)
+        // A tree has spans of several batches: what cannot be written is counted, and it is not this batch that is lost.
+        if let Err(error) = self.trees.take(batch, &mut self.out) {
+            diagnostics::warn(
+                "console.write",
+                format_args!("spans cannot be written to the console: {error}"),
+            );
+        }
+        Ok(())
     }
 
     fn flush(&mut self, _: Duration) -> Result<(), ExportError> {
-        self.out.flush().map_err(ExportError::failed)
+        self.trees.take_rest(&mut self.out).map_err(ExportError::failed)
+    }
+
+    /// Trees that are not complete wait on.
+    fn tick(&mut self, _: Duration) -> Result<(), ExportError> {
+        Ok(())
     }
 
     fn close(&mut self, timeout: Duration) -> Result<(), ExportError> {
@@ -89,21 +135,43 @@ impl SpanExporter for ConsoleExporter {
         self.flush(timeout)
     }
 
-    /// Standard output is the child's as well; any other writer is the parent's alone.
+    fn lost_spans(&self) -> u64 {
+        self.trees.lost_spans()
+    }
+
+    fn held_spans(&self) -> u64 {
+        self.trees.held_spans()
+    }
+
+    /// Standard output is the child's as well; any other writer is the parent's alone. What is held is the parent's too.
     fn fork_recipe(&self) -> Option<ForkRecipe<dyn SpanExporter>> {
-        let format = self.format;
-        let make = move || -> Box<dyn SpanExporter> { Box::new(Self::new().format(format)) };
+        let (format, style) = (self.format, self.trees.style);
+        let make = move || -> Box<dyn SpanExporter> {
+            let mut exporter = Self::new().format(format);
+            exporter.trees.style = style;
+            Box::new(exporter)
+        };
         self.is_standard.then(|| ForkRecipe::new(make))
     }
 }
 
 impl fmt::Debug for ConsoleExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsoleExporter").field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("ConsoleExporter")
+            .field("format", &self.format)
+            .field("style", &self.trees.style)
+            .finish_non_exhaustive()
     }
 }
 
 /// How a [`ConsoleExporter`] shows spans.
+///
+/// JSON has an object for each span as it ends, with an indent of four. Ids are `"0x"` and hexadecimal digits, times are UTC with six
+/// digits of a second and `null` for the epoch itself, empty objects and arrays stand on one line, and what is not ASCII is
+/// written `\uXXXX`. Two things are other than Python's: not-a-number and infinities are quoted, since bare they are no JSON, and bytes
+/// that are no text are written as hexadecimal digits.
+///
+/// Source: `opentelemetry-python:opentelemetry-sdk/src/opentelemetry/sdk/trace/__init__.py`, `to_json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConsoleFormat {
@@ -119,7 +187,17 @@ pub enum ConsoleFormat {
     /// JSON as of today: like [`Launcher`](Self::Launcher), but the resource has `attributes` and a `schema_url`.
     #[default]
     Current,
+    /// A tree for people: children below their parent, with durations, errors, attributes and events.
+    ///
+    /// Spans end before their parents do, so they wait until one comes that has no parent in this process; spans that end after
+    /// their parent was drawn come as a tree of their own. Flush and close draw what still waits. Past 4 MiB what has waited
+    /// longest is drawn as it is. Until then it counts as pending, and what cannot be written as undelivered.
+    Tree,
 }
+
+/// Several thousand spans.
+const MAX_HELD_BYTES: usize = 4 << 20;
+const MAX_KEPT_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests;

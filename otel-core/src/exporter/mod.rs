@@ -14,10 +14,12 @@ use crate::resource::Resource;
 mod console;
 mod in_memory;
 mod noop;
+mod trace_tree;
 
 pub use console::{ConsoleExporter, ConsoleFormat};
 pub use in_memory::InMemoryExporter;
 pub use noop::NoopExporter;
+pub use trace_tree::TraceTrees;
 
 /// Takes finished spans out of the process, or shows them.
 ///

@@ -10,19 +10,25 @@ use crate::provider::TracerProvider;
 use crate::resource::Resource;
 use crate::sync::Mutex;
 
-/// A writer whose text a test can read.
+mod trees;
+
+/// A writer whose writes a test can read.
 #[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
+struct Page(Arc<Mutex<Vec<String>>>);
 
 impl Page {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().clone()).unwrap()
+        self.0.lock().concat()
+    }
+
+    fn n_writes(&self) -> usize {
+        self.0.lock().len()
     }
 }
 
 impl Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
+        self.0.lock().push(String::from_utf8(bytes.to_vec()).unwrap());
         Ok(bytes.len())
     }
 
