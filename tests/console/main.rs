@@ -124,7 +124,7 @@ fn everything(exporter: ConsoleExporter, trace_state: &str) {
         [KeyValue::new("service.name", "shop"), KeyValue::new("n", 3), KeyValue::new("größe", "x")];
     let provider = TracerProvider::builder()
         .id_generator(FixedIds::new(1, &[0x00f0_67aa_0ba9_02b7]))
-        .resource(Resource::empty().with(resource))
+        .resource(Resource::empty().with(resource).with_schema_url(SCHEMA_URL))
         .processor(SimpleProcessor::new(exporter))
         .build();
     let other =
@@ -276,6 +276,7 @@ impl IdGenerator for FixedIds {
     }
 }
 
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.21.0";
 /// A second of 2020-05-07, in nanoseconds since the Unix epoch.
 const MAY_2020: u64 = 1_588_862_392_000_000_000;
 const LONG: Duration = Duration::from_secs(30);

@@ -44,7 +44,7 @@ pub(super) fn write_span(
             ConsoleFormat::Launcher => json.key("resource").attributes(resource.attributes()),
             _ => json.key("resource").object(|json| {
                 json.key("attributes").attributes(resource.attributes());
-                json.key("schema_url").text("");
+                json.key("schema_url").text(resource.schema_url());
             }),
         }
     });
