@@ -51,7 +51,7 @@ impl<S: Stream> Stream for TracedStream<S> {
 
 impl<S> Drop for TracedStream<S> {
     fn drop(&mut self) {
-        let _entered = self.attached.as_ref().map(Attached::enter);
+        let _entered = self.attached.as_mut().map(Attached::enter);
         self.stream = None;
     }
 }
