@@ -14,6 +14,8 @@ use crate::resource::Resource;
 mod console;
 mod in_memory;
 mod noop;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod trace_tree;
 
 pub use console::{ConsoleExporter, ConsoleFormat};
