@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `builder` | the settings |
+//! | `builder` | the settings, of which `environment` reads some from variables; `endpoint` is where requests go |
 //! | `request` | spans gathered into requests |
 //! | `encode` | a span in OTLP, field by field |
 //! | `protobuf` | fields as bytes |
@@ -25,6 +25,7 @@ mod answer;
 mod builder;
 mod encode;
 mod endpoint;
+mod environment;
 mod gzip;
 mod http_client;
 mod http_date;

@@ -16,8 +16,8 @@ use super::transport::HttpTransport;
 #[derive(Debug)]
 #[must_use = "an exporter is made by `build`"]
 pub struct OtlpExporterBuilder {
-    endpoint: Result<Endpoint, OtlpConfigError>,
-    headers: Result<Headers, OtlpConfigError>,
+    pub(super) endpoint: Result<Endpoint, OtlpConfigError>,
+    pub(super) headers: Result<Headers, OtlpConfigError>,
     settings: Settings,
     transport: Option<Box<dyn HttpTransport>>,
 }
@@ -183,7 +183,7 @@ impl Headers {
         self
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), OtlpConfigError> {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), OtlpConfigError> {
         let is_own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
         let is_header = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
         if is_own || !is_header {

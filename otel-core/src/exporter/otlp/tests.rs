@@ -8,6 +8,7 @@ use crate::record::SpanIds;
 use crate::{InstrumentationScope, Resource, SpanContext, SpanId, SpanKind, TraceFlags, TraceId};
 
 mod collector;
+mod environment;
 mod faults;
 mod posts;
 mod requests;
