@@ -480,7 +480,7 @@ fn an_error_object_that_is_no_error_stays_a_field_as_text() {
     }
     let spans = spans_of(|tracer| {
         let (mut span, code) = (tracer.start_span("span"), Code(7));
-        let object = opentracing_api::Value::display(&code);
+        let object = Value::display(&code);
         span.log_kv(fields! { "event" => "error", "error.object" => object });
         span.finish();
     });
