@@ -9,12 +9,12 @@ use crate::executor::{Executor, Task};
 use crate::subject::Subject;
 
 under_every_executor! {
-    arequest_ends_with_the_one_action_that_it_scheduled
-    arequest_ends_with_the_last_of_two_actions
-    two_actions_without_arequest_have_spans_of_their_own
+    a_request_ends_with_the_one_action_that_it_scheduled
+    a_request_ends_with_the_last_of_two_actions
+    two_actions_without_a_request_have_spans_of_their_own
 }
 
-async fn arequest_ends_with_the_one_action_that_it_scheduled(
+async fn a_request_ends_with_the_one_action_that_it_scheduled(
     tracer: Arc<Subject>,
     executor: Executor,
 ) {
@@ -33,7 +33,7 @@ async fn arequest_ends_with_the_one_action_that_it_scheduled(
     assert!(spans.named("action").is_child_of(spans.named("request")));
 }
 
-async fn arequest_ends_with_the_last_of_two_actions(tracer: Arc<Subject>, executor: Executor) {
+async fn a_request_ends_with_the_last_of_two_actions(tracer: Arc<Subject>, executor: Executor) {
     let (start_first, first_started) = oneshot::channel();
     let (start_second, second_started) = oneshot::channel();
     let (first, second) = {
@@ -56,7 +56,7 @@ async fn arequest_ends_with_the_last_of_two_actions(tracer: Arc<Subject>, execut
     }
 }
 
-async fn two_actions_without_arequest_have_spans_of_their_own(
+async fn two_actions_without_a_request_have_spans_of_their_own(
     tracer: Arc<Subject>,
     executor: Executor,
 ) {
