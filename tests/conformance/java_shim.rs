@@ -362,6 +362,7 @@ fn odd_arguments_do_no_harm(shim: &Shim) {
     assert!(span.is_recording());
     span.finish();
     let span = shim.only();
+    assert_eq!(span.parent_span_id.as_u64(), parent.context().span_id());
     assert_eq!(
         (span.name.as_str(), span.status, span.events.len()),
         ("name", StatusCode::Error, 2)
@@ -616,8 +617,18 @@ fn a_parent_without_baggage_gives_none(shim: &Shim) {
 }
 
 fn a_start_is_kept_to_the_microsecond(shim: &Shim) {
-    let span = shim.started(StartSpanOptions::new().start_time(micros(MICROS)));
-    assert_eq!(span.start_unix_nanos, MICROS * 1000);
+    let parent = shim.tracer.start_span("Parent");
+    // A root, a plain child and a span of which more is said start in ways of their own.
+    for options in [
+        StartSpanOptions::new(),
+        child_of(&parent),
+        StartSpanOptions::new().tag("key", 1),
+        follows_from(&parent).tag("key", 1),
+    ] {
+        let span = shim.started(options.start_time(micros(MICROS)));
+        assert_eq!(span.start_unix_nanos, MICROS * 1000);
+        shim.exporter.clear();
+    }
 }
 
 fn the_tag_error_at_the_start_is_the_status(shim: &Shim) {
