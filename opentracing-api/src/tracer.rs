@@ -25,6 +25,9 @@ use crate::start_span::StartSpanOptions;
 /// Behind it is an implementation, or nothing ([`Tracer::noop`]), or whatever is the global tracer
 /// at the time of each call ([`global_tracer`](crate::global_tracer), also the `Default`).
 /// Two handles are equal if they lead to the same tracer.
+///
+/// Spans do not keep their tracer: with its last handle an implementation is dropped, and may report
+/// no span that finishes afterwards. Keep a handle until all spans have finished.
 #[derive(Clone)]
 pub struct Tracer(pub(crate) TracerKind);
 
