@@ -31,6 +31,10 @@ pub enum Value<'a> {
     Array(&'a [Self]),
     /// Values by key.
     Map(&'a [(&'a str, Self)]),
+    /// An array of values that own what they hold.
+    OwnedArray(&'a [OwnedValue]),
+    /// Such values by key.
+    OwnedMap(&'a [KeyValue]),
 }
 
 impl<'a> From<&'a str> for Value<'a> {
@@ -79,7 +83,6 @@ impl From<f64> for Value<'_> {
 }
 
 impl<'a> From<&'a OwnedValue> for Value<'a> {
-    /// Borrows a scalar; an array or a map, which would need a new slice, becomes empty.
     fn from(value: &'a OwnedValue) -> Self {
         match value {
             OwnedValue::Bool(value) => Self::Bool(*value),
@@ -87,7 +90,9 @@ impl<'a> From<&'a OwnedValue> for Value<'a> {
             OwnedValue::F64(value) => Self::F64(*value),
             OwnedValue::Str(value) => Self::Str(value),
             OwnedValue::Bytes(value) => Self::Bytes(value),
-            OwnedValue::Empty | OwnedValue::Array(_) | OwnedValue::Map(_) => Self::Empty,
+            OwnedValue::Array(items) => Self::OwnedArray(items),
+            OwnedValue::Map(entries) => Self::OwnedMap(entries),
+            OwnedValue::Empty => Self::Empty,
         }
     }
 }
@@ -178,6 +183,8 @@ impl From<Value<'_>> for OwnedValue {
                     .map(|(key, value)| KeyValue::new(*key, Self::from(*value)))
                     .collect(),
             ),
+            Value::OwnedArray(items) => Self::Array(items.to_vec()),
+            Value::OwnedMap(entries) => Self::Map(entries.to_vec()),
         }
     }
 }

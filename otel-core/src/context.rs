@@ -10,6 +10,10 @@ use crate::baggage::Baggage;
 use crate::span::{SharedSpan, Span};
 use crate::span_context::SpanContext;
 
+mod future;
+
+pub use future::FutureContext;
+
 /// An immutable set of values that belong together; changing it makes a new one. Cheap to clone.
 ///
 /// ```
@@ -226,6 +230,39 @@ mod tests {
         let new = old.with_value(2_u8).with_value("text");
         assert_eq!((old.value::<u8>(), old.value::<&str>()), (Some(&1), None));
         assert_eq!((new.value::<u8>(), new.value::<&str>()), (Some(&2), Some(&"text")));
+    }
+
+    #[test]
+    fn setting_makes_a_new_context_and_leaves_the_old_one() {
+        let old = Context::new().with_baggage(Baggage::new().with("tenant", "old"));
+        let span_context = SpanContext::new(
+            crate::id::TraceId::from_parts(1, 2),
+            crate::id::SpanId::new(3),
+            crate::span_context::TraceFlags::NONE,
+        );
+        let new = old
+            .with_baggage(Baggage::new().with("tenant", "new"))
+            .with_span_context(span_context.clone())
+            .with_suppression();
+        assert_eq!((old.baggage().get("tenant"), old.span_context()), (Some("old"), None));
+        assert_eq!(
+            (new.baggage().get("tenant"), new.span_context()),
+            (Some("new"), Some(span_context))
+        );
+        assert!(new.is_suppressed() && !old.is_suppressed());
+    }
+
+    #[test]
+    fn types_of_the_same_name_and_shape_are_different_keys() {
+        mod other {
+            #[derive(Debug, PartialEq)]
+            pub(super) struct Tenant(pub(super) u8);
+        }
+        #[derive(Debug, PartialEq)]
+        struct Tenant(u8);
+        let context = Context::new().with_value(Tenant(1)).with_value(other::Tenant(2));
+        assert_eq!(context.value::<Tenant>(), Some(&Tenant(1)));
+        assert_eq!(context.value::<other::Tenant>(), Some(&other::Tenant(2)));
     }
 
     #[test]

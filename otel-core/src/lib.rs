@@ -87,7 +87,7 @@ pub use account::{FlushError, Flushed, SpanCounts};
 pub use attribute::{AttributeSource, KeyValue, OwnedValue, Value};
 pub use baggage::{Baggage, BaggageItem};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use context::{Context, ContextGuard};
+pub use context::{Context, ContextGuard, FutureContext};
 pub use global::{
     GlobalPropagator, global_propagator, global_provider, global_scoped_tracer, global_tracer,
     set_global_propagator, set_global_provider, set_global_provider_if_absent,

@@ -55,14 +55,12 @@ impl Tracer {
 
     /// Starts a span and makes it current until the guard is dropped, which ends it.
     pub fn start_as_current(&self, name: &str) -> CurrentSpan {
-        let span = SharedSpan::new(self.start(name));
-        CurrentSpan::new(span.clone(), Context::current().with_shared_span(span).attach())
+        self.span_builder(name).start_as_current()
     }
 
     /// Runs `work` in a new span that is current meanwhile, and ends with it.
     pub fn in_span<R>(&self, name: &str, work: impl FnOnce(&SharedSpan) -> R) -> R {
-        let span = self.start_as_current(name);
-        work(&span)
+        self.span_builder(name).in_span(work)
     }
 
     /// Begins to describe a span.

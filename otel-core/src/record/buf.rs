@@ -277,7 +277,7 @@ impl SpanBuf {
         true
     }
 
-    /// Adds an event at a moment in Unix nanoseconds. Fields past the limit are dropped and counted on the event.
+    /// Adds an event at a moment in Unix nanoseconds. Fields past the limit and empty keys are dropped and counted on the event.
     pub fn add_event(
         &mut self,
         name: &str,
@@ -319,7 +319,7 @@ impl SpanBuf {
         self.end_block(block);
     }
 
-    /// Adds a link to another span. Fields past the limit are dropped and counted on the link.
+    /// Adds a link to another span. Fields past the limit and empty keys are dropped and counted on the link.
     pub fn add_link(
         &mut self,
         context: &SpanContext,
@@ -514,6 +514,7 @@ impl SpanBuf {
         let (mut n_fields, mut dropped): (u16, u16) = (0, 0);
         fields.for_each(&mut |key, value| {
             if usize::from(n_fields) >= limit.min(usize::from(u16::MAX))
+                || key.is_empty()
                 || !self.has_room(key, value)
             {
                 dropped = dropped.saturating_add(1);

@@ -1,7 +1,7 @@
 //! An entry of a record: a key and its value as bytes, nested ones included.
 
 use super::{MAX_AREA_BYTES, kind};
-use crate::attribute::{KeyValue, OwnedValue, Value};
+use crate::attribute::{AttributeSource, KeyValue, Value};
 use crate::span::SpanLimits;
 
 /// Where an entry or a block stands in a record.
@@ -86,7 +86,7 @@ pub(super) fn push_nested(
     depth: usize,
 ) {
     let nested_kind = match value {
-        Value::Map(_) => kind::MAP,
+        Value::Map(_) | Value::OwnedMap(_) => kind::MAP,
         Value::Empty => kind::EMPTY,
         _ => kind::ARRAY,
     };
@@ -138,6 +138,8 @@ fn for_each_item(value: Value<'_>, visit: &mut dyn FnMut(&str, Value<'_>)) {
         Value::Strs(items) => items.iter().for_each(|item| visit("", Value::Str(item))),
         Value::Array(items) => items.iter().for_each(|item| visit("", *item)),
         Value::Map(entries) => entries.iter().for_each(|(key, item)| visit(key, *item)),
+        Value::OwnedArray(items) => items.iter().for_each(|item| visit("", Value::from(item))),
+        Value::OwnedMap(entries) => entries.for_each(visit),
         _ => {}
     }
 }
@@ -146,25 +148,9 @@ fn for_each_item(value: Value<'_>, visit: &mut dyn FnMut(&str, Value<'_>)) {
 pub(crate) fn encode_attributes(attributes: &[KeyValue]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for KeyValue { key, value } in attributes {
-        push_owned(&mut bytes, key, value, 0);
+        push_entry(&mut bytes, key, Value::from(value), &SpanLimits::UNLIMITED);
     }
     bytes
-}
-
-fn push_owned(bytes: &mut Vec<u8>, key: &str, value: &OwnedValue, depth: usize) {
-    match value {
-        OwnedValue::Array(items) => push_items(bytes, kind::ARRAY, key, |bytes| {
-            items
-                .iter()
-                .filter(|_| depth < MAX_DEPTH)
-                .for_each(|item| push_owned(bytes, "", item, depth + 1));
-        }),
-        OwnedValue::Map(entries) => push_items(bytes, kind::MAP, key, |bytes| {
-            let entries = entries.iter().filter(|_| depth < MAX_DEPTH);
-            entries.for_each(|entry| push_owned(bytes, &entry.key, &entry.value, depth + 1));
-        }),
-        scalar => push_entry(bytes, key, Value::from(scalar), &SpanLimits::UNLIMITED),
-    }
 }
 
 #[inline]

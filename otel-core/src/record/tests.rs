@@ -1,5 +1,5 @@
 use super::*;
-use crate::attribute::{AttributeSource, OwnedValue, Value};
+use crate::attribute::{AttributeSource, KeyValue, OwnedValue, Value};
 use crate::id::{SpanId, TraceId};
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::span::{SpanKind, SpanLimits, StatusCode};
@@ -168,8 +168,14 @@ fn past_a_limit_the_newest_is_dropped_and_counted() {
 fn an_empty_key_is_dropped_and_counted() {
     let mut buf = started("span");
     buf.set_attribute("", Value::I64(1), &LIMITS);
+    let fields = [("", Value::I64(1)), ("a", Value::I64(2)), ("", Value::Strs(&["b"]))];
+    buf.add_event("event", 0, &fields, &LIMITS);
+    let context = SpanContext::new(TraceId::from_parts(1, 1), SpanId::new(1), TraceFlags::NONE);
+    buf.add_link(&context, &fields, &LIMITS);
     let span = finished(&mut buf);
     assert_eq!((span.attributes.len(), span.dropped_attributes), (0, 1));
+    assert_eq!((span.events[0].attributes.len(), span.events[0].dropped_attributes), (1, 2));
+    assert_eq!((span.links[0].attributes.len(), span.links[0].dropped_attributes), (1, 2));
 }
 
 #[test]
@@ -228,15 +234,40 @@ fn nested_values_come_out_and_stop_at_a_depth() {
 }
 
 #[test]
+fn values_that_own_what_they_hold_come_out_as_those_that_borrow_it() {
+    let owned = [
+        OwnedValue::Empty,
+        OwnedValue::Array(vec![1_i64.into(), "a".into(), OwnedValue::Array(vec![true.into()])]),
+        OwnedValue::Array(Vec::new()),
+        OwnedValue::Map(vec![KeyValue::new("k", OwnedValue::Array(vec![OwnedValue::F64(0.5)]))]),
+        OwnedValue::Bytes(vec![1, 2]),
+    ];
+    let mut buf = started("span");
+    for (n, value) in owned.iter().enumerate() {
+        buf.set_attribute(&format!("{n}"), Value::from(value), &LIMITS);
+        assert_eq!(&OwnedValue::from(Value::from(value)), value);
+    }
+    let span = finished(&mut buf);
+    let values: Vec<&OwnedValue> = span.attributes.iter().map(|one| &one.value).collect();
+    assert_eq!(values, owned.iter().collect::<Vec<_>>());
+}
+
+#[test]
 fn values_are_cut_inside_arrays_and_events_too() {
     let limits = SpanLimits::default().value_length(2);
     let mut buf = started("span");
     buf.set_attribute("text", Value::Str("äöü"), &limits);
     buf.set_attribute("list", Value::Strs(&["abc", "d"]), &limits);
+    buf.set_attribute("bytes", Value::Bytes(b"abc"), &limits);
+    let map = [("long key", Value::Str("abc")), ("n", Value::I64(12345))];
+    buf.set_attribute("map", Value::Map(&map), &limits);
     buf.add_event("event name", 0, &[("field", Value::Str("xyz"))], &limits);
     let span = finished(&mut buf);
     assert_eq!(span.attribute("text").unwrap(), &"äö");
     assert_eq!(span.attribute("list").unwrap(), &OwnedValue::Array(vec!["ab".into(), "d".into()]));
+    assert_eq!(span.attribute("bytes").unwrap(), &OwnedValue::Bytes(b"ab".to_vec()));
+    let cut = vec![KeyValue::new("long key", "ab"), KeyValue::new("n", 12345)];
+    assert_eq!(span.attribute("map").unwrap(), &OwnedValue::Map(cut));
     assert_eq!(span.events[0].attributes[0].value, "xy");
     assert_eq!(span.events[0].name, "event name");
 }

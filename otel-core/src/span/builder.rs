@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use super::{Link, Span, SpanKind};
+use super::{CurrentSpan, Link, SharedSpan, Span, SpanKind};
 use crate::attribute::AttributeSource;
 use crate::context::Context;
 use crate::tracer::{SpanRequest, Tracer};
@@ -91,11 +91,48 @@ impl<'a> SpanBuilder<'a> {
 
     /// Starts the span.
     pub fn start(self) -> Span {
-        let context = match self.parent {
+        self.start_in(&self.context())
+    }
+
+    /// Starts the span and makes it current until the guard is dropped, which ends it.
+    ///
+    /// What is current besides, as baggage, is what the [parent's context](Self::parent) holds, if one is given.
+    ///
+    /// ```
+    /// use otel_core::{SharedSpan, SpanKind, TracerProvider};
+    ///
+    /// let tracer = TracerProvider::builder().build().tracer("shop");
+    /// {
+    ///     let request = tracer.span_builder("GET /orders").kind(SpanKind::Server).start_as_current();
+    ///     assert_eq!(SharedSpan::current().context(), request.context());
+    /// }
+    /// assert!(!SharedSpan::current().is_recording());
+    /// ```
+    pub fn start_as_current(self) -> CurrentSpan {
+        let context = self.context();
+        let span = self.start_in(&context);
+        match self.parent {
+            Parent::Current | Parent::In(_) => CurrentSpan::new(span, &context),
+            // A new trace for the same piece of work.
+            Parent::None => CurrentSpan::new(span, &Context::current()),
+        }
+    }
+
+    /// Runs `work` in the span, which is current meanwhile and ends with it.
+    pub fn in_span<R>(self, work: impl FnOnce(&SharedSpan) -> R) -> R {
+        work(&self.start_as_current())
+    }
+
+    /// Returns what the parent is taken from.
+    fn context(&self) -> Context {
+        match self.parent {
             Parent::Current => Context::current(),
             Parent::In(context) => context.clone(),
             Parent::None => Context::new(),
-        };
+        }
+    }
+
+    fn start_in(&self, context: &Context) -> Span {
         let parent = context.span_context();
         self.tracer.start_request(&SpanRequest {
             name: self.name,

@@ -79,6 +79,14 @@ impl Span {
         self
     }
 
+    /// Sets several attributes.
+    pub fn set_attributes(&mut self, attributes: &(impl AttributeSource + ?Sized)) -> &mut Self {
+        if let Some(recording) = &mut self.recording {
+            recording.set_attributes(attributes);
+        }
+        self
+    }
+
     /// Adds an event that happened now.
     #[inline]
     pub fn add_event(
@@ -129,10 +137,44 @@ impl Span {
         self
     }
 
-    /// Adds an `exception` event that describes an error with its causes. The status stays as it is.
+    /// Adds an `exception` event that describes an error with its causes: its type, its message, and its causes as the stack
+    /// trace. The status stays as it is.
+    ///
+    /// ```
+    /// use otel_core::{StatusCode, TracerProvider};
+    ///
+    /// let mut span = TracerProvider::builder().build().tracer("shop").start("charge");
+    /// if let Err(error) = "ten euros".parse::<u32>() {
+    ///     span.record_error(&error).set_status(StatusCode::Error, "no number");
+    /// }
+    /// # span.end();
+    /// ```
     pub fn record_error<E: Error + ?Sized>(&mut self, error: &E) -> &mut Self {
+        self.record_error_with(error, &[])
+    }
+
+    /// As [`record_error`](Self::record_error), with attributes of one's own: one that has the key of the error's type, message
+    /// or stack trace (`exception.type`, `exception.message`, `exception.stacktrace`) takes its place.
+    pub fn record_error_with<E: Error + ?Sized>(
+        &mut self,
+        error: &E,
+        attributes: &(impl AttributeSource + ?Sized),
+    ) -> &mut Self {
         if let Some(recording) = &mut self.recording {
-            recording.record_error(error);
+            recording.record_error(error, None, attributes);
+        }
+        self
+    }
+
+    /// As [`record_error_with`](Self::record_error_with), for an error that happened at a given time.
+    pub fn record_error_at<E: Error + ?Sized>(
+        &mut self,
+        error: &E,
+        time: SystemTime,
+        attributes: &(impl AttributeSource + ?Sized),
+    ) -> &mut Self {
+        if let Some(recording) = &mut self.recording {
+            recording.record_error(error, Some(time), attributes);
         }
         self
     }
@@ -175,3 +217,6 @@ impl fmt::Debug for Span {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,6 +176,11 @@ impl RecordingSpan {
         self.buf.set_attribute(key, value.into(), &provider.limits);
     }
 
+    /// Sets several attributes.
+    pub fn set_attributes(&mut self, attributes: &(impl AttributeSource + ?Sized)) {
+        attributes.for_each(&mut |key, value| self.set_attribute(key, value));
+    }
+
     /// Sets an attribute to a text, as [`set_attribute`](Self::set_attribute) does, for whoever knows the type.
     #[inline]
     pub fn set_str(&mut self, key: &str, text: &str) {
@@ -264,11 +269,20 @@ impl RecordingSpan {
         self.buf.set_kind(kind);
     }
 
-    /// Adds an `exception` event that describes an error with its causes. The status stays as it is.
-    pub fn record_error<E: Error + ?Sized>(&mut self, error: &E) {
+    /// Adds an `exception` event that describes an error with its causes, with the caller's attributes besides; with no time
+    /// given it happened now. The status stays as it is.
+    ///
+    /// An attribute of the caller's takes the place of one that would have the same key: `exception.type`, the name of the
+    /// error's type; `exception.message`, what it says; `exception.stacktrace`, its causes one a line, if it has any.
+    pub fn record_error<E: Error + ?Sized>(
+        &mut self,
+        error: &E,
+        time: Option<SystemTime>,
+        attributes: &(impl AttributeSource + ?Sized),
+    ) {
         let message = text_of(error);
         let causes = causes_of(error);
-        let attributes: [(&str, Value<'_>); 3] = [
+        let described: [(&str, Value<'_>); 3] = [
             ("exception.type", Value::Str(std::any::type_name::<E>())),
             ("exception.message", Value::Str(&message)),
             ("exception.stacktrace", Value::Str(&causes)),
@@ -276,7 +290,8 @@ impl RecordingSpan {
         // The type's name of a trait object says nothing, and no causes are no stack.
         let first = usize::from(std::any::type_name::<E>().starts_with("dyn "));
         let last = if causes.is_empty() { 2 } else { 3 };
-        self.add_event("exception", None, &attributes[first..last]);
+        let attributes = Overridden { default: &described[first..last], by: attributes };
+        self.add_event("exception", time, &attributes);
     }
 
     /// Ends the span: processors are told, and the slot is ready for the next span.
@@ -373,6 +388,25 @@ pub(crate) fn keep(mut recording: Box<RecordingSpan>) {
         let mut pool = pool.borrow_mut();
         if pool.len() < MAX_POOLED { pool.push(recording) } else { drop((pool, recording)) }
     });
+}
+
+/// Attributes that others take the place of where their keys are the same.
+struct Overridden<'a, S: ?Sized> {
+    default: &'a [(&'a str, Value<'a>)],
+    by: &'a S,
+}
+
+impl<S: AttributeSource + ?Sized> AttributeSource for Overridden<'_, S> {
+    fn for_each(&self, visit: &mut dyn FnMut(&str, Value<'_>)) {
+        for (key, value) in self.default {
+            let mut is_overridden = false;
+            self.by.for_each(&mut |by, _| is_overridden |= by == *key);
+            if !is_overridden {
+                visit(key, *value);
+            }
+        }
+        self.by.for_each(visit);
+    }
 }
 
 /// Lists the causes of an error, one a line.

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::foreign::{self, ForeignSpan};
 use super::{Link, Span, StatusCode};
 use crate::attribute::{AttributeSource, Value};
-use crate::context::ContextGuard;
+use crate::context::{Context, ContextGuard};
 use crate::span_context::SpanContext;
 use crate::sync::Mutex;
 
@@ -42,6 +42,29 @@ impl SharedSpan {
             foreign: None,
             companion: OnceLock::new(),
         })
+    }
+
+    /// Returns the current span of this thread; where there is none, one that records nothing.
+    ///
+    /// ```
+    /// use otel_core::exporter::InMemoryExporter;
+    /// use otel_core::{SharedSpan, SimpleProcessor, TracerProvider};
+    ///
+    /// fn bake() {
+    ///     SharedSpan::current().set_attribute("eggs", 3);
+    /// }
+    ///
+    /// let exporter = InMemoryExporter::new();
+    /// let provider = TracerProvider::builder().processor(SimpleProcessor::new(exporter.clone())).build();
+    /// provider.tracer("kitchen").in_span("bake-cake", |_| bake());
+    /// assert_eq!(exporter.finished_spans()[0].attribute("eggs").unwrap(), &3);
+    /// ```
+    pub fn current() -> Self {
+        let current = Context::current();
+        current
+            .span()
+            .cloned()
+            .unwrap_or_else(|| Self::new(Span::non_recording(SpanContext::invalid())))
     }
 
     /// Makes a handle on a span that lives in another API: for a translator from that one. The handles that are made of it
@@ -100,10 +123,29 @@ impl SharedSpan {
         })
     }
 
+    /// Sets several attributes.
+    pub fn set_attributes(&self, attributes: &(impl AttributeSource + ?Sized)) -> &Self {
+        self.with(|span| {
+            span.set_attributes(attributes);
+        })
+    }
+
     /// Adds an event that happened now.
     pub fn add_event(&self, name: &str, attributes: &(impl AttributeSource + ?Sized)) -> &Self {
         self.with(|span| {
             span.add_event(name, attributes);
+        })
+    }
+
+    /// Adds an event that happened at a given time.
+    pub fn add_event_at(
+        &self,
+        name: &str,
+        time: SystemTime,
+        attributes: &(impl AttributeSource + ?Sized),
+    ) -> &Self {
+        self.with(|span| {
+            span.add_event_at(name, time, attributes);
         })
     }
 
@@ -128,10 +170,33 @@ impl SharedSpan {
         })
     }
 
-    /// Adds an `exception` event that describes an error with its causes.
+    /// Adds an `exception` event that describes an error with its causes, as [`Span::record_error`] does.
     pub fn record_error<E: Error + ?Sized>(&self, error: &E) -> &Self {
         self.with(|span| {
             span.record_error(error);
+        })
+    }
+
+    /// As [`record_error`](Self::record_error), with attributes of one's own: see [`Span::record_error_with`].
+    pub fn record_error_with<E: Error + ?Sized>(
+        &self,
+        error: &E,
+        attributes: &(impl AttributeSource + ?Sized),
+    ) -> &Self {
+        self.with(|span| {
+            span.record_error_with(error, attributes);
+        })
+    }
+
+    /// As [`record_error_with`](Self::record_error_with), for an error that happened at a given time.
+    pub fn record_error_at<E: Error + ?Sized>(
+        &self,
+        error: &E,
+        time: SystemTime,
+        attributes: &(impl AttributeSource + ?Sized),
+    ) -> &Self {
+        self.with(|span| {
+            span.record_error_at(error, time, attributes);
         })
     }
 
@@ -213,7 +278,10 @@ pub struct CurrentSpan {
 }
 
 impl CurrentSpan {
-    pub(crate) fn new(span: SharedSpan, guard: ContextGuard) -> Self {
+    /// Makes a span current in what else `context` holds.
+    pub(crate) fn new(span: Span, context: &Context) -> Self {
+        let span = SharedSpan::new(span);
+        let guard = context.with_shared_span(span.clone()).attach();
         Self { span, guard: Some(guard) }
     }
 }

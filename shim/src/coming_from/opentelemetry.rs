@@ -11,7 +11,8 @@
 //! | `global::set_tracer_provider(provider)` | [`set_global_provider(provider)`](otel_core::set_global_provider) | [`set_global_tracer(tracer)`](opentracing_api::set_global_tracer) |
 //! | `global::tracer("library")` | [`global_tracer("library")`](otel_core::global_tracer), or [`provider.tracer("library")`](otel_core::TracerProvider::tracer) | [`global_tracer()`](opentracing_api::global_tracer) |
 //! | `tracer.start("work")` | the same | [`tracer.start_span("work")`](opentracing_api::Tracer::start_span) |
-//! | `tracer.in_span("work", \|cx\| …)` | `tracer.in_span("work", \|span\| …)` | the same |
+//! | `tracer.in_span("work", \|cx\| …)` | `tracer.in_span("work", \|span\| …)`, or [`tracer.start_as_current("work")`](otel_core::Tracer::start_as_current) | the same |
+//! | `cx.span()` | [`SharedSpan::current()`](otel_core::SharedSpan::current) | [`tracer.active_span()`](opentracing_api::Tracer::active_span) |
 //! | `tracer.span_builder("work").with_kind(…).start(&tracer)` | [`tracer.span_builder("work").kind(…).start()`](otel_core::Tracer::span_builder) | `.tag("span.kind", "client")` at the start |
 //! | `tracer.start_with_context("work", &parent)` | `.parent(&context)` of the builder | [`child_of(&parent)`](opentracing_api::child_of) |
 //! | `span.add_link(context, attributes)` | [`span.add_link(&link)`](otel_core::Span::add_link) | further references at the start |
@@ -21,7 +22,7 @@
 //! | `span.set_status(Status::error("…"))` | `span.set_status(StatusCode::Error, "…")` | `span.set_tag("error", true)` |
 //! | `span.end()` | the same, or the end of the block | `span.finish()`, or the end of the block |
 //! | `Context::current_with_span(span).attach()` | [`Context::current().with_span(span).attach()`](otel_core::Context) | [`tracer.activate(span)`](opentracing_api::Tracer::activate) |
-//! | `future.with_context(cx)` | – | [`future.in_span(span)`](opentracing_api::InSpan), [`tracer.in_current_span(future)`](opentracing_api::Tracer::in_current_span) |
+//! | `future.with_context(cx)` | [the same](otel_core::FutureContext::with_context) | [`future.in_span(span)`](opentracing_api::InSpan), [`tracer.in_current_span(future)`](opentracing_api::Tracer::in_current_span) |
 //! | `cx.baggage()`, `cx.with_baggage(…)` | the same | `span.baggage_item("k")`, `span.set_baggage_item("k", "v")` |
 //! | `propagator.inject_context(&cx, &mut injector)` | [`propagation::inject_context`](otel_core::propagation::inject_context) | [`tracer.inject(&span, …)`](opentracing_api::Tracer::inject) |
 //! | `propagator.extract(&extractor)` | [`propagation::extract_context`](otel_core::propagation::extract_context) | [`tracer.extract(…)`](opentracing_api::Tracer::extract) |
