@@ -15,19 +15,19 @@ impl JaegerExporter {
     /// use otel_core::TracerProvider;
     /// use otel_core::env::Environment;
     ///
-    /// let environment = Environment::of_process().exporter("jaeger", JaegerExporter::from_env);
-    /// let provider = TracerProvider::builder().environment(environment).build();
+    /// let environment = Environment::of_process().exporter("jaeger", JaegerExporter::from_environment);
+    /// let provider = TracerProvider::from_environment(environment).build();
     /// println!("{}", provider.configuration());
     /// ```
     ///
-    /// [`JaegerExporterBuilder::environment`] lists the variables.
-    pub fn from_env(environment: &mut Environment) -> Self {
-        Self::builder().environment(environment).build()
+    /// [`JaegerExporterBuilder::from_env`] lists the variables.
+    pub fn from_environment(environment: &mut Environment) -> Self {
+        JaegerExporterBuilder::from_environment(environment).build()
     }
 }
 
 impl JaegerExporterBuilder {
-    /// Sets what an environment says; what is set afterwards wins.
+    /// Takes the settings from the environment variables of this process; setters that follow win.
     ///
     /// | variable | meaning | default | allowed |
     /// | --- | --- | --- | --- |
@@ -36,24 +36,39 @@ impl JaegerExporterBuilder {
     /// | `OTEL_EXPORTER_JAEGER_PROTOCOL` | [`protocol`](Self::protocol) | `udp/thrift.compact`; OpenTelemetry's own is `http/thrift.binary` | `udp/thrift.compact`, `udp/thrift.binary` |
     /// | `OTEL_EXPORTER_JAEGER_ENDPOINT` | nothing: spans go to an agent and not to a collector, which is warned about | none | |
     ///
+    /// What cannot be used is warned about, with its name, its value and what is allowed, and counts as not set.
+    ///
+    /// ```
+    /// use jaeger_udp::{Dialect, JaegerExporterBuilder};
+    ///
+    /// let exporter = JaegerExporterBuilder::from_env().dialect(Dialect::JaegerClient).build();
+    /// ```
+    ///
     /// Source: `open-telemetry/opentelemetry-specification:specification/configuration/sdk-environment-variables.md`, as it was
     /// before its Jaeger exporter was removed in 2023.
     #[must_use]
-    pub fn environment(mut self, environment: &mut Environment) -> Self {
+    pub fn from_env() -> Self {
+        Self::from_environment(&mut Environment::of_process())
+    }
+
+    /// As [`from_env`](Self::from_env), with variables that are looked up elsewhere.
+    #[must_use]
+    pub fn from_environment(environment: &mut Environment) -> Self {
         // To be refused, whatever it holds.
         environment.read(&ENDPOINT, |_| None::<()>);
+        let mut builder = Self::default();
         if let Some(agent_host) = environment.read(&AGENT_HOST, host) {
-            self = self.agent_host(&agent_host);
+            builder = builder.agent_host(&agent_host);
         }
         let protocol = environment.read(&PROTOCOL, protocol);
         if let Some(protocol) = protocol {
-            self = self.protocol(protocol);
+            builder = builder.protocol(protocol);
         }
         let port = if protocol == Some(Protocol::Binary) { BINARY_PORT } else { COMPACT_PORT };
         if let Some(agent_port) = environment.read(&port, parse::port) {
-            self = self.agent_port(agent_port);
+            builder = builder.agent_port(agent_port);
         }
-        self
+        builder
     }
 }
 
@@ -113,7 +128,7 @@ mod tests {
 
     fn read_of(pairs: &[(&str, &str)]) -> (JaegerExporterBuilder, Environment) {
         let mut environment = Environment::from_pairs(pairs.iter().copied());
-        (JaegerExporter::builder().environment(&mut environment), environment)
+        (JaegerExporterBuilder::from_environment(&mut environment), environment)
     }
 
     fn shown(environment: &Environment, name: &str) -> (String, Source) {
@@ -135,8 +150,8 @@ mod tests {
                 ("OTEL_EXPORTER_JAEGER_AGENT_PORT", &port),
                 ("OTEL_EXPORTER_JAEGER_PROTOCOL", protocol),
             ]);
-            let environment = environment.exporter("jaeger", JaegerExporter::from_env);
-            let provider = TracerProvider::builder().environment(environment).build();
+            let environment = environment.exporter("jaeger", JaegerExporter::from_environment);
+            let provider = TracerProvider::from_environment(environment).build();
             provider.tracer("test").start("work").end();
             provider.flush(Duration::from_secs(20)).unwrap();
             let mut datagram = [0; 65_536];

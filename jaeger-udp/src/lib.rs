@@ -16,7 +16,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `exporter` | [`JaegerExporter`]: takes batches, accounts for every span |
-//! | `env` | `OTEL_EXPORTER_JAEGER_…`: see [`JaegerExporter::from_env`] |
+//! | `env` | `OTEL_EXPORTER_JAEGER_…`: see [`JaegerExporterBuilder::from_env`] |
 //! | `convert`, `trim`, `json` | the border from a record of `otel-core` to Jaeger's structs, in two [dialects](Dialect) |
 //! | `codec` | Thrift's compact and binary protocol, and `jaeger.thrift` |
 //! | `packer` | the open datagram: sizes, borders, what comes in front and behind |

@@ -83,8 +83,7 @@ impl TracerProvider {
     /// Begins to set up a provider as the environment says: resource, sampler, limits, exporters and how spans wait for them.
     /// [`env`](crate::env) has all variables.
     ///
-    /// What is set afterwards in code wins. Exporters that are not of this crate are made known by an
-    /// [`Environment`](crate::env::Environment), see [`TracerProviderBuilder::environment`].
+    /// What is set afterwards in code wins. Processors that are added come besides those of the environment.
     ///
     /// ```
     /// use otel_core::{KeyValue, Resource, TracerProvider};
@@ -95,7 +94,36 @@ impl TracerProvider {
     /// println!("{}", provider.configuration());
     /// ```
     pub fn from_env() -> TracerProviderBuilder {
-        Self::builder().environment(Environment::of_process())
+        Self::from_environment(Environment::of_process())
+    }
+
+    /// As [`from_env`](Self::from_env), for variables that are looked up elsewhere, and with exporters and samplers that are not
+    /// of this crate.
+    ///
+    /// ```
+    /// use otel_core::env::{Environment, Source};
+    /// use otel_core::sampler::AlwaysOnSampler;
+    /// use otel_core::TracerProvider;
+    ///
+    /// let variables = [("OTEL_SERVICE_NAME", "checkout"), ("OTEL_TRACES_SAMPLER", "always_off")];
+    /// let provider = TracerProvider::from_environment(Environment::from_pairs(variables))
+    ///     .sampler(AlwaysOnSampler)
+    ///     .build();
+    /// assert_eq!(provider.resource().service_name(), "checkout");
+    /// assert_eq!(provider.configuration().get("OTEL_TRACES_SAMPLER").unwrap().source, Source::Code);
+    /// ```
+    pub fn from_environment(environment: Environment) -> TracerProviderBuilder {
+        let settings = PipelineSettings::read(environment);
+        TracerProviderBuilder {
+            is_disabled: settings.is_disabled,
+            base_resource: Some(settings.resource.clone()),
+            resource: Some(settings.resource),
+            sampler: settings.sampler,
+            limits: settings.limits,
+            processors: settings.processors,
+            configuration: settings.configuration,
+            ..TracerProviderBuilder::default()
+        }
     }
 
     /// Returns a tracer for a library or a part of an application, by its name.
@@ -376,36 +404,6 @@ pub struct TracerProviderBuilder {
 }
 
 impl TracerProviderBuilder {
-    /// Sets up what an environment says: [`TracerProvider::from_env`] for variables of one's own, and with exporters and
-    /// samplers that are not of this crate.
-    ///
-    /// Comes first: it replaces what was set before, but for processors, ids and the clock.
-    ///
-    /// ```
-    /// use otel_core::env::{Environment, Source};
-    /// use otel_core::sampler::AlwaysOnSampler;
-    /// use otel_core::TracerProvider;
-    ///
-    /// let variables = [("OTEL_SERVICE_NAME", "checkout"), ("OTEL_TRACES_SAMPLER", "always_off")];
-    /// let provider = TracerProvider::builder()
-    ///     .environment(Environment::from_pairs(variables))
-    ///     .sampler(AlwaysOnSampler)
-    ///     .build();
-    /// assert_eq!(provider.resource().service_name(), "checkout");
-    /// assert_eq!(provider.configuration().get("OTEL_TRACES_SAMPLER").unwrap().source, Source::Code);
-    /// ```
-    pub fn environment(mut self, environment: Environment) -> Self {
-        let settings = PipelineSettings::read(environment);
-        self.is_disabled = settings.is_disabled;
-        self.base_resource = Some(settings.resource.clone());
-        self.resource = Some(settings.resource);
-        self.sampler = settings.sampler;
-        self.limits = settings.limits;
-        self.processors.extend(settings.processors);
-        self.configuration = settings.configuration;
-        self
-    }
-
     /// Makes a provider that records nothing, whatever else is set: for a program that is to run without tracing. Contexts
     /// are handed on all the same.
     ///

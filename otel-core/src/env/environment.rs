@@ -83,7 +83,7 @@ impl Environment {
     /// let kept = exporter.clone();
     /// let environment = Environment::from_pairs([("OTEL_TRACES_EXPORTER", "memory")])
     ///     .exporter("memory", |_| kept);
-    /// let provider = TracerProvider::builder().environment(environment).build();
+    /// let provider = TracerProvider::from_environment(environment).build();
     /// provider.tracer("test").start("work").end();
     /// provider.flush(std::time::Duration::from_secs(5))?;
     /// assert_eq!(exporter.finished_spans()[0].name, "work");
@@ -114,7 +114,7 @@ impl Environment {
     /// let environment = Environment::from_pairs(variables).sampler("const", |environment| {
     ///     ConstSampler::new(environment.read(&ARGUMENT, parse::flag).unwrap_or(true))
     /// });
-    /// let provider = TracerProvider::builder().environment(environment).build();
+    /// let provider = TracerProvider::from_environment(environment).build();
     /// assert!(!provider.tracer("test").start("work").is_recording());
     /// ```
     #[must_use]

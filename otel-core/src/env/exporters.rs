@@ -125,7 +125,7 @@ mod tests {
     /// Reads, and tells of each processor what it is in front of.
     fn read_of(environment: Environment) -> (Vec<String>, Configuration) {
         let mut environment = environment;
-        let shown = |processor: Box<dyn SpanProcessor>| {
+        let shown = |processor: &dyn SpanProcessor| {
             let shown = format!("{processor:?}");
             let kind = shown.split([' ', '{']).next().unwrap_or_default();
             let exporters = ["ConsoleExporter", "InMemoryExporter"];
@@ -133,7 +133,10 @@ mod tests {
             format!("{kind} {}", exporter.unwrap_or("?"))
         };
         let processors = read(&mut environment);
-        (processors.into_iter().map(shown).collect(), environment.configuration().clone())
+        (
+            processors.iter().map(|processor| shown(processor.as_ref())).collect(),
+            environment.configuration().clone(),
+        )
     }
 
     fn with_memory(pairs: &[(&str, &str)]) -> Environment {

@@ -113,7 +113,7 @@ mod tests {
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
             ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
         ]);
-        let provider = TracerProvider::builder().environment(environment).build();
+        let provider = TracerProvider::from_environment(environment).build();
         let mut span = provider.tracer("test").start("work");
         span.set_attribute("kept", true);
         span.set_attribute("dropped", true);
@@ -136,8 +136,7 @@ mod tests {
             ("OTEL_SDK_DISABLED", "true"),
         ]);
         let besides = InMemoryExporter::new();
-        let provider = TracerProvider::builder()
-            .environment(environment)
+        let provider = TracerProvider::from_environment(environment)
             .disabled(false)
             .resource(Resource::new("from-code").with([KeyValue::new("n", 3)]))
             .sampler(AlwaysOnSampler)
@@ -184,7 +183,7 @@ mod tests {
             ("yes", false, 1),
         ] {
             let (environment, exporter) = with_memory([("OTEL_SDK_DISABLED", value)]);
-            let provider = TracerProvider::builder().environment(environment).build();
+            let provider = TracerProvider::from_environment(environment).build();
             assert_eq!(provider.configuration().problems().len(), n_problems, "{value:?}");
             assert_eq!(provider.is_closed(), is_disabled, "{value:?}");
 
@@ -215,7 +214,7 @@ mod tests {
             ("OTEL_CONFIG_FILE", "/etc/otel.yaml"),
             ("OTEL_SERVICE_NAME", "checkout"),
         ]);
-        let provider = TracerProvider::builder().environment(environment).build();
+        let provider = TracerProvider::from_environment(environment).build();
         assert_eq!(provider.resource().service_name(), "checkout");
         let [problem] = provider.configuration().problems() else { panic!() };
         assert_eq!(
@@ -242,8 +241,7 @@ mod tests {
     #[test]
     fn the_documentation_lists_every_variable_with_its_default() {
         let pairs = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_SERVICE_NAME", "checkout")];
-        let provider =
-            TracerProvider::builder().environment(Environment::from_pairs(pairs)).build();
+        let provider = TracerProvider::from_environment(Environment::from_pairs(pairs)).build();
         let docs = include_str!("mod.rs");
         let rows: Vec<Vec<&str>> = docs
             .lines()

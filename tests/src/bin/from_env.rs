@@ -14,8 +14,9 @@ use otel_core::{TracerProvider, diagnostics};
 
 fn main() -> io::Result<()> {
     for _ in 0..2 {
-        let environment = Environment::of_process().exporter("jaeger", JaegerExporter::from_env);
-        let provider = TracerProvider::builder().environment(environment).build();
+        let environment =
+            Environment::of_process().exporter("jaeger", JaegerExporter::from_environment);
+        let provider = TracerProvider::from_environment(environment).build();
         // A span would go to whatever listens at the agent's usual port.
         if std::env::args().all(|argument| argument != "--no-span") {
             let span = provider.tracer("from_env").start("work");
