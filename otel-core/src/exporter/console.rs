@@ -122,12 +122,12 @@ impl SpanExporter for ConsoleExporter {
     }
 
     fn flush(&mut self, _: Duration) -> Result<(), ExportError> {
-        self.trees.take_rest(&mut self.out).map_err(ExportError::failed)
+        self.trees.write_all(&mut self.out).map_err(ExportError::failed)
     }
 
     /// Trees that are not complete wait on.
     fn tick(&mut self, _: Duration) -> Result<(), ExportError> {
-        Ok(())
+        self.trees.write_complete(&mut self.out).map_err(ExportError::failed)
     }
 
     fn close(&mut self, timeout: Duration) -> Result<(), ExportError> {
@@ -189,9 +189,10 @@ pub enum ConsoleFormat {
     Current,
     /// A tree for people: children below their parent, with durations, errors, attributes and events.
     ///
-    /// Spans end before their parents do, so they wait until one comes that has no parent in this process; spans that end after
-    /// their parent was drawn come as a tree of their own. Flush and close draw what still waits. Past 4 MiB what has waited
-    /// longest is drawn as it is. Until then it counts as pending, and what cannot be written as undelivered.
+    /// Spans end before their parents do, so they wait until one comes that has no parent in this process, and behind a batch
+    /// processor until the end of its interval. What ends after its parent was drawn comes as a tree of its own. Flush and
+    /// close draw what still waits. Past 4 MiB what has waited longest is drawn as it is. What waits counts as pending, and
+    /// what cannot be written as undelivered.
     Tree,
 }
 

@@ -213,6 +213,12 @@ impl<'a> SpanBatch<'a> {
         })
     }
 
+    /// Tells whether the batch is one span that is exported as it ends, with nobody to come and ask for more in a while: a simple
+    /// processor's. A batch processor's are counted by whoever visits them, and have not been.
+    pub(crate) fn comes_alone(&self) -> bool {
+        self.n_spans.get() == Some(1)
+    }
+
     /// Returns how many spans there are. Counts them, unless all were visited before.
     pub fn len(&self) -> usize {
         self.n_spans.get().unwrap_or_else(|| self.spans().count())

@@ -30,9 +30,12 @@ impl TreeWriter {
         }
     }
 
-    /// Takes the spans over, and writes the trees that are complete. An error is the first of several; what was lost by them
-    /// is counted.
+    /// Takes the spans over. An error is the first of several; what was lost by them is counted.
+    ///
+    /// A batch processor exports one thread's spans after another's, so a root may come before its children: trees are written
+    /// when all have had their turn, which is the processor's next tick.
     pub(super) fn take(&mut self, batch: &SpanBatch<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let is_complete = batch.comes_alone();
         let service_name: Arc<str> = batch.resource().service_name().into();
         for span in batch.spans() {
             self.held.add(span.trace_id(), TreeSpan::new(&service_name, &span));
@@ -40,6 +43,11 @@ impl TreeWriter {
                 self.write(&trace, out);
             }
         }
+        if is_complete { self.write_complete(out) } else { self.finish(out) }
+    }
+
+    /// Writes the trees that are complete.
+    pub(super) fn write_complete(&mut self, out: &mut dyn Write) -> io::Result<()> {
         while let Some(trace) = self.held.take_complete() {
             self.write(&trace, out);
         }
@@ -47,7 +55,7 @@ impl TreeWriter {
     }
 
     /// Writes all that is held, complete or not.
-    pub(super) fn take_rest(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write_all(&mut self, out: &mut dyn Write) -> io::Result<()> {
         while let Some(trace) = self.held.take_complete().or_else(|| self.held.take_oldest()) {
             self.write(&trace, out);
         }

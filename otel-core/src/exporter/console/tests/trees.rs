@@ -106,6 +106,34 @@ trace ID, 2 spans
 }
 
 #[test]
+fn a_tree_has_spans_of_many_threads_whichever_of_them_is_asked_first() {
+    let page = Page::default();
+    let exporter = ConsoleExporter::to_writer(page.clone()).format(ConsoleFormat::Tree);
+    let provider = provider_of(BatchProcessor::builder(exporter).interval(HOUR).build());
+    let tracer = provider.tracer("test");
+    // The thread of the root is known to the processor first, and last, in turns.
+    for n_rounds in 1..=3 {
+        let root = tracer.start("root");
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| child_of(&tracer, "child", &root).end());
+            }
+        });
+        root.end();
+        provider.flush(LONG).unwrap();
+        let text = without_ids(&page.text());
+        let expected = "\
+trace ID, 4 spans
+  s: root        0 ns
+  ├─ child       0 ns
+  ├─ child       0 ns
+  └─ child       0 ns
+";
+        assert_eq!(text, expected.repeat(n_rounds));
+    }
+}
+
+#[test]
 fn a_program_that_calls_itself_has_one_tree_where_all_of_it_comes_together() {
     let page = Page::default();
     let exporter = ConsoleExporter::to_writer(page.clone()).format(ConsoleFormat::Tree);
@@ -158,7 +186,7 @@ trace ID, 2 spans
 }
 
 #[test]
-fn flush_and_close_draw_what_waits_and_an_interval_does_not() {
+fn flush_and_close_draw_what_waits_and_an_interval_what_is_complete() {
     let page = Page::default();
     let exporter = ConsoleExporter::to_writer(page.clone()).format(ConsoleFormat::Tree);
     let interval = Duration::from_millis(1);
