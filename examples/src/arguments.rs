@@ -228,6 +228,9 @@ pub enum UsageError {
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::UnknownFlag { given, known } if known.is_empty() => {
+                write!(f, "there is no flag {given:?}; there is --help")
+            }
             Self::UnknownFlag { given, known } => {
                 write!(f, "there is no flag {given:?}; there are {}, --help", known.join(", "))
             }
@@ -300,6 +303,8 @@ mod tests {
         ] {
             assert_eq!(parse(arguments).unwrap_err().to_string(), expected, "{arguments:?}");
         }
+        let none_known = Flags::parse([OsString::from("--agent")], &[]).unwrap_err();
+        assert_eq!(none_known.to_string(), "there is no flag \"--agent\"; there is --help");
     }
 
     #[test]

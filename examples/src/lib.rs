@@ -3,6 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`arguments`] | the flags of a program |
+//! | [`destination`] | where a program's spans go: to an agent, or to itself |
 //! | [`json_server`] | a server for programs that talk to each other in JSON |
 //! | [`jobs_site`] | the site that the quick start's `jobs` program asks |
 //! | [`local_agent`] | an agent for a machine on which none listens |
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+pub mod destination;
 pub mod json_server;
 pub mod jobs_site;
 pub mod local_agent;

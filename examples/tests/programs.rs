@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use jaeger_udp::agent::Agent;
 use jaeger_udp::model::{Span, TagValue};
+use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
 #[test]
@@ -107,6 +108,127 @@ fn hello_trace_shows_three_spans_and_sends_them_to_jaeger() {
     let expected = [hello, "\"name\": \"baz\",", "\"name\": \"bar\",", "\"name\": \"foo\",", hello];
     assert_eq!(told.collect::<Vec<_>>(), expected);
     assert!(printed.contains("3 spans sent to 127.0.0.1:"), "{printed}");
+}
+
+#[test]
+fn the_console_shows_the_guides_three_spans_in_the_shape_that_is_asked_for() {
+    for (format, expected, unexpected) in [
+        (None, "\"trace_state\": \"[]\"", "canonical_code"),
+        (Some("current"), "\"schema_url\": ", "canonical_code"),
+        (Some("python2020"), "\"canonical_code\": \"OK\"", "resource"),
+        (Some("python2021"), "\"status_code\": \"OK\"", "resource"),
+        (Some("launcher"), "\"status_code\": \"UNSET\"", "schema_url"),
+        (Some("tree"), "     └─ baz", "{"),
+    ] {
+        let format: Vec<String> =
+            format.map(|name| format!("--format={name}")).into_iter().collect();
+        let arguments: Vec<&str> = format.iter().map(String::as_str).collect();
+        let output = run(CONSOLE, &arguments);
+        assert!(output.status.success(), "{output:?}");
+        let printed = text(&output.stdout);
+        let spans = printed.strip_prefix("Hello world from OpenTelemetry Rust!\n").unwrap();
+        assert!(spans.contains(expected) && !spans.contains(unexpected), "{format:?}: {printed}");
+        let places = ["baz", "bar", "foo"].map(|name| spans.find(name).unwrap());
+        assert_eq!(places.is_sorted(), expected.contains('"'), "trees begin with the root");
+    }
+}
+
+#[test]
+fn three_spans_of_the_engine_go_to_jaeger() {
+    let mut agent = agent_on("127.0.0.1").unwrap();
+    let output = run(JAEGER, &["--agent", &agent.local_addr().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let spans = receive(&mut agent, "my-helloworld-service", 3);
+    assert_eq!(spans["foo"].parent_span_id, 0);
+    assert_chain(&[&spans["foo"], &spans["bar"], &spans["baz"]]);
+    assert!(text(&output.stdout).contains("\nSpans reported: 3, lost: 0.\n"), "{output:?}");
+}
+
+#[test]
+fn a_trace_goes_along_in_b3_and_so_does_baggage() {
+    let output = run(B3, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let printed = text(&output.stdout);
+    let value_of = |start: &str| {
+        let line = printed.lines().find_map(|line| line.strip_prefix(start));
+        line.unwrap_or_else(|| panic!("no {start:?} in {printed}"))
+    };
+    let header = value_of("The client sends b3: ");
+    let parts: Vec<&str> = header.split('-').collect();
+    let [trace_id, span_id, "1"] = parts[..] else { panic!("{header}") };
+    assert_eq!((trace_id.len(), span_id.len()), (32, 16));
+    assert_eq!(value_of("The client sends baggage: "), "tenant=Ann");
+    assert_eq!(value_of("The server continues trace "), format!("{trace_id} for Ann"));
+    assert_eq!(value_of("The server says "), "\"hello Ann\"");
+    // Both spans are in the trace; on a slow machine they may be drawn one after the other.
+    assert!(printed.contains(&format!("trace {trace_id}, ")), "{printed}");
+    assert_eq!(printed.matches("GET /").count(), 2, "{printed}");
+    assert!(!printed.contains("traceparent"), "{printed}");
+}
+
+#[test]
+fn spans_are_printed_with_what_the_guide_sets() {
+    let [attributes] = &printed_spans(ATTRIBUTES)[..] else { panic!("one span") };
+    assert_eq!(attributes["name"], "/project/:project-id/list");
+    assert_eq!(attributes["kind"], "SpanKind.CLIENT");
+    assert_eq!(
+        attributes["attributes"],
+        json!({
+            "http.method": "GET",
+            "http.flavor": "1.1",
+            "http.url": "https://example.com:8080/project/123/list/?page=2",
+            "net.peer.ip": "192.0.2.5",
+            "http.status_code": 200,
+            "http.status_text": "OK",
+            "list.page_number": 2,
+            "project.id": 2,
+            "project.tags": ["internal", "beta"],
+        })
+    );
+
+    let [order, sale] = &printed_spans(EVENTS)[..] else { panic!("two spans") };
+    assert_eq!(order["events"][0]["name"], "enqueued item");
+    assert_eq!(
+        order["events"][0]["attributes"],
+        json!({ "item.id": 8, "queue.id": "kitchen", "queue.length": 2 })
+    );
+    assert_eq!(order["status"], json!({ "status_code": "UNSET" }));
+    assert_eq!(sale["status"], json!({ "status_code": "ERROR", "description": "error happened" }));
+    assert_eq!(sale["events"][0]["name"], "exception");
+    let exception = &sale["events"][0]["attributes"];
+    assert_eq!(exception["exception.message"], "invalid float literal");
+    assert!(exception["exception.type"].as_str().unwrap().ends_with("ParseFloatError"));
+
+    let [work] = &printed_spans(RESOURCE)[..] else { panic!("one span") };
+    for (key, value) in [
+        ("service.name", "service-123"),
+        ("service.version", "1.2.3"),
+        ("container.name", "my-container-name"),
+        ("cloud.region", "us-central1"),
+        ("telemetry.sdk.language", "rust"),
+    ] {
+        assert_eq!(work["resource"][key], value, "{key}");
+    }
+    assert_ne!(work["resource"]["host.hostname"], json!(null));
+}
+
+#[test]
+fn what_happens_is_told_of_the_span_that_is_current() {
+    let output = run(CURRENT_SPAN, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let printed = text(&output.stdout);
+    let told: Vec<&str> = printed
+        .lines()
+        .skip(1)
+        .map(|line| line.trim_start_matches([' ', '│', '├', '└', '─', '·']))
+        .map(|line| line.split_once("  ").map_or(line, |(name, _)| name))
+        .collect();
+    let event = "into the oven";
+    let expected = [
+        ["robot-kitchen: birthday", event, "bake-cake, naively"],
+        ["bake-cake", event, "bake-cake, without a closure"],
+    ];
+    assert_eq!(told, [expected.as_flattened(), &[event]].concat(), "{printed}");
 }
 
 #[test]
@@ -304,6 +426,7 @@ fn an_agent_that_does_not_listen_is_no_error() {
     for (program, account) in [
         (QUICKSTART, "Spans reported: 0, lost: 9."),
         (HELLO_TRACE, "3 lost."),
+        (JAEGER, "Spans reported: 0, lost: 3."),
         (TUTORIAL, ": 0, lost: 10."),
     ] {
         // The port is free again, so that what is sent there is refused.
@@ -328,6 +451,9 @@ fn help_goes_to_standard_output_and_nonsense_is_answered_with_exit_code_2() {
         (QUICKSTART, &["--agent", "localhost"], "HOST:PORT"),
         (QUICKSTART, &["--agent"], "needs a value"),
         (HELLO_TRACE, &["--program", "first"], "there are --agent, --help"),
+        (CONSOLE, &["--format", "xml"], "current, python2020, python2021, launcher, tree"),
+        (JAEGER, &["--format", "tree"], "there are --agent, --help"),
+        (EVENTS, &["much"], "there is --help"),
         (HELLO_TRACE, &["--agent", "::1:6831"], "[::1]:6831"),
         (HTTP_SERVER, &["--port", "http"], "a port from 0 to 65535"),
         (HTTP_CLIENT, &["http://127.0.0.1/"], "there are --url, --agent, --help"),
@@ -342,22 +468,29 @@ fn help_goes_to_standard_output_and_nonsense_is_answered_with_exit_code_2() {
 
 #[test]
 fn nobody_needs_to_read_what_is_printed() {
-    for program in [QUICKSTART, HELLO_TRACE, TUTORIAL] {
+    for program in [QUICKSTART, HELLO_TRACE, TUTORIAL, JAEGER] {
         let mut agent = agent_on("127.0.0.1").unwrap();
-        let mut child = Command::new(program)
-            .args(["--agent", &agent.local_addr().to_string()])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success() && !text(&output.stderr).contains("panicked"),
-            "{output:?}"
-        );
+        run_unread(program, &["--agent", &agent.local_addr().to_string()]);
         assert!(agent.recv_timeout(WAIT).is_some(), "{program}");
     }
+    for program in [CONSOLE, B3, CURRENT_SPAN, ATTRIBUTES, EVENTS, RESOURCE] {
+        run_unread(program, &[]);
+    }
+    run_unread(CONSOLE, &["--format", "tree"]);
+}
+
+/// Runs a program whose output has nobody at the other end: it succeeds, and does not panic.
+fn run_unread(program: &str, arguments: &[&str]) {
+    let mut child = command(program)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let has_panicked = text(&output.stderr).contains("panicked");
+    assert!(output.status.success() && !has_panicked, "{output:?}");
 }
 
 fn agent_on(host: &str) -> Option<Agent> {
@@ -365,7 +498,22 @@ fn agent_on(host: &str) -> Option<Agent> {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Output {
-    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+    command(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A command for a program, which does not see how somebody wants the output of a terminal.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("COLUMNS").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+/// Runs a program that prints nothing but spans as JSON, and reads them.
+fn printed_spans(program: &str) -> Vec<Value> {
+    let output = run(program, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let spans = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+    spans.collect::<Result<_, _>>().unwrap()
 }
 
 /// A program that serves until it is stopped.
@@ -378,7 +526,7 @@ struct RunningServer {
 impl RunningServer {
     /// Starts it and reads where it listens.
     fn start(program: &str, arguments: &[&str], agent: &Agent) -> Self {
-        let mut child = Command::new(program)
+        let mut child = command(program)
             .args(arguments)
             .args(["--agent", &agent.local_addr().to_string()])
             .stdin(Stdio::null())
@@ -490,6 +638,26 @@ const HTTP_SERVER: &str = env!("CARGO_BIN_EXE_http_server");
 const HTTP_CLIENT: &str = env!("CARGO_BIN_EXE_http_client");
 const TUTORIAL: &str = env!("CARGO_BIN_EXE_tutorial");
 const REQWEST_MIDDLEWARE: &str = env!("CARGO_BIN_EXE_reqwest_middleware");
-const ALL: [&str; 6] =
-    [QUICKSTART, HELLO_TRACE, HTTP_SERVER, HTTP_CLIENT, TUTORIAL, REQWEST_MIDDLEWARE];
+const CONSOLE: &str = env!("CARGO_BIN_EXE_console");
+const JAEGER: &str = env!("CARGO_BIN_EXE_jaeger");
+const B3: &str = env!("CARGO_BIN_EXE_b3");
+const CURRENT_SPAN: &str = env!("CARGO_BIN_EXE_current_span");
+const ATTRIBUTES: &str = env!("CARGO_BIN_EXE_attributes");
+const EVENTS: &str = env!("CARGO_BIN_EXE_events");
+const RESOURCE: &str = env!("CARGO_BIN_EXE_resource");
+const ALL: [&str; 13] = [
+    QUICKSTART,
+    HELLO_TRACE,
+    HTTP_SERVER,
+    HTTP_CLIENT,
+    TUTORIAL,
+    REQWEST_MIDDLEWARE,
+    CONSOLE,
+    JAEGER,
+    B3,
+    CURRENT_SPAN,
+    ATTRIBUTES,
+    EVENTS,
+    RESOURCE,
+];
 const WAIT: Duration = Duration::from_secs(60);

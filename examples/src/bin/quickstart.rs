@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use examples::arguments::{AGENT, AgentAddress, Flags, USAGE_EXIT_CODE, UsageError};
+use examples::destination::Destination;
 use examples::jobs_site::{Job, JobsSite, read_jobs};
-use examples::local_agent::{LocalAgent, PortHolder};
 use examples::{complain, say};
-use opentracing_api::{Flushed, Tracer, TracerGuard, child_of, tags};
+use opentracing_api::{Tracer, TracerGuard, child_of, tags};
 use opentracing_shim::jaeger::{Config, ConfigError, Sampler};
 use otel_core::diagnostics::{self, Level};
 
@@ -110,8 +110,8 @@ fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
         Level::Info => say!("{message}"),
         _ => complain!("tracing: {message}"),
     });
-    let (agent, mut receiver) = choose_agent(asked.agent.clone())?;
-    let tracer = init_tracer(SERVICE, &agent)?;
+    let mut destination = Destination::choose(SERVICE, asked.agent.clone())?;
+    let tracer = init_tracer(SERVICE, destination.agent())?;
     for program in &asked.programs {
         say!("\n{}: {}", program.name(), program.title());
         match program {
@@ -124,59 +124,14 @@ fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
             }
         }
         // A tracer sends in the background, once a second; here its spans are to be drawn below their program.
-        if let Some(receiver) = &mut receiver {
-            draw_received(receiver, tracer.flush(CLOSE_TIMEOUT)?)?;
+        if destination.is_here() {
+            let flushed = tracer.flush(CLOSE_TIMEOUT)?;
+            destination.draw(flushed.reported_spans, flushed.lost_spans)?;
         }
     }
     let closed = tracer.close(CLOSE_TIMEOUT)?;
-    say!("\nSpans reported: {}, lost: {}.", closed.reported_spans, closed.lost_spans);
-    match receiver {
-        Some(mut receiver) => draw_received(&mut receiver, closed)?,
-        None if closed.lost_spans > 0 => {
-            say!("{agent} cannot be reached, or nobody listens there.")
-        }
-        None => say!("Look for the service {SERVICE} at {}", agent.ui_url()),
-    }
+    destination.close(closed.reported_spans, closed.lost_spans)?;
     Ok(())
-}
-
-/// Finds out where spans go, and becomes the agent where there is none and nobody named one.
-fn choose_agent(
-    asked: Option<AgentAddress>,
-) -> Result<(AgentAddress, Option<LocalAgent>), Box<dyn Error>> {
-    if let Some(agent) = asked {
-        say!("Spans go to the agent at {agent}, as asked.");
-        return Ok((agent, None));
-    }
-    let agent = AgentAddress::default();
-    let port = agent.port();
-    match LocalAgent::bind(SERVICE, port) {
-        Ok(PortHolder::Us(receiver)) => {
-            say!("No agent on port {port}: this program is the agent, and draws what it receives.");
-            Ok((agent, Some(receiver)))
-        }
-        Ok(PortHolder::Somebody(address)) => {
-            let agent = AgentAddress::from(address);
-            say!("An agent listens at {agent}: spans go there, to be seen at {}", agent.ui_url());
-            Ok((agent, None))
-        }
-        Err(error) => Err(format!("port {port} cannot be listened on: {error}").into()),
-    }
-}
-
-/// Draws what arrived, which must be all that the account speaks of.
-fn draw_received(receiver: &mut LocalAgent, account: Flushed) -> Result<(), String> {
-    let trees = receiver.receive(account.reported_spans, RECEIVE_TIMEOUT);
-    let trees = trees.for_stdout().to_string();
-    if !trees.is_empty() {
-        say!("{}", trees.trim_end());
-    }
-    let (received, expected) =
-        (receiver.received_spans(), account.reported_spans + account.lost_spans);
-    match received >= expected {
-        true => Ok(()),
-        false => Err(format!("only {received} of {expected} spans arrived")),
-    }
 }
 
 /// What the arguments ask for.
@@ -241,8 +196,6 @@ const SERVICE: &str = "first-service";
 const PROGRAM: &str = "--program";
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// On one machine spans arrive at once, or were dropped by a full buffer.
-const RECEIVE_TIMEOUT: Duration = Duration::from_secs(3);
 const HELP: &str = "\
 The OpenTracing quick start, program by program.
 
@@ -253,18 +206,3 @@ Usage: quickstart [--program NAME] [--agent HOST:PORT]
   --help             shows this
 
 Where nobody listens on port 6831 of this machine, spans are received and drawn by the program itself.";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_that_did_not_arrive_are_an_error_with_their_number() {
-        let PortHolder::Us(mut receiver) = LocalAgent::bind(SERVICE, 0).unwrap() else {
-            panic!("port 0 is always free");
-        };
-        assert_eq!(draw_received(&mut receiver, Flushed::new(0, 0)), Ok(()));
-        let lost = draw_received(&mut receiver, Flushed::new(0, 2));
-        assert_eq!(lost, Err("only 0 of 2 spans arrived".to_owned()));
-    }
-}
