@@ -1,5 +1,6 @@
-//! What the tests share: a receiver that stands in for an agent.
+//! What the tests share: a receiver that stands in for an agent, and a trace with everything that a span can hold.
 
 mod receiver;
+pub mod rich_trace;
 
 pub use receiver::Receiver;

@@ -4,10 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use integration_tests::rich_trace;
+use jaeger_udp::JaegerExporter;
 use opentracing_api::{child_of, fields, follows_from};
 use opentracing_shim::jaeger::{Config, Sampler};
+use otel_core::exporter::otlp::OtlpExporter;
+use otel_core::{Flushed, TraceId};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -29,11 +33,13 @@ type Checked = Result<(), String>;
 
 fn check_all() -> Checked {
     send_own_spans()?;
+    let two_ways = send_both_ways()?;
     check_quickstart()?;
     check_hello_trace()?;
     check_http_programs()?;
     check_tutorial()?;
-    check_own_spans()
+    check_own_spans()?;
+    check_both_ways(two_ways)
 }
 
 fn wait_until_ready() -> Checked {
@@ -61,6 +67,99 @@ fn send_own_spans() -> Checked {
     expect(flushed.reported_spans == 3 && flushed.lost_spans == 0, || {
         format!("the account is {flushed:?}")
     })
+}
+
+/// Sends one trace twice, by Jaeger's own way and by OTLP; returns the ids of the two.
+fn send_both_ways() -> Result<[TraceId; 2], String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let micros = now.map_err(|error| error.to_string())?.as_micros() as u64;
+    let [by_udp, by_otlp] = [1, 2].map(|low| TraceId::from_parts(micros, low));
+    let udp = JaegerExporter::builder().build();
+    let otlp = OtlpExporter::builder().build().map_err(|error| error.to_string())?;
+    let flushed = [
+        rich_trace::send(udp, by_udp, micros).map_err(|error| error.to_string())?,
+        rich_trace::send(otlp, by_otlp, micros).map_err(|error| error.to_string())?,
+    ];
+    let n_spans = rich_trace::N_SPANS as u64;
+    expect(flushed == [Flushed::new(n_spans, 0); 2], || format!("the accounts are {flushed:?}"))?;
+    Ok([by_udp, by_otlp])
+}
+
+/// Compares what arrived by the two ways: it is the same, but for what only one of them has a place for.
+fn check_both_ways([by_udp, by_otlp]: [TraceId; 2]) -> Checked {
+    let [udp, otlp] = [by_udp, by_otlp].map(|trace_id| comparable_spans(&trace_id.to_string()));
+    for (udp, otlp) in udp?.into_iter().zip(otlp?) {
+        let ([mut udp, mut otlp], name) = ([udp, otlp.clone()], otlp["operationName"].clone());
+        let by_udp_alone = tags_beside(&mut udp, &otlp);
+        let by_otlp_alone = tags_beside(&mut otlp, &udp);
+        expect(udp == otlp, || format!("{name} came as {udp:#} by UDP and as {otlp:#} by OTLP"))?;
+        // Jaeger takes the scope's old names, and what was dropped, as tags; from OTLP it makes none of them.
+        let is_known =
+            |key: &String| key.starts_with("otel.library.") || key.starts_with("otel.dropped_");
+        expect(by_udp_alone.iter().all(is_known), || format!("{name}, by UDP: {by_udp_alone:?}"))?;
+        // In OTLP every span has a kind, which Jaeger shows; where it is the usual one, its own way leaves it out.
+        let expected: &[&str] = if name == "plain" { &["span.kind"] } else { &[] };
+        expect(by_otlp_alone == expected, || format!("{name}, by OTLP: {by_otlp_alone:?}"))?;
+    }
+    Ok(())
+}
+
+/// Waits until the whole trace is there, and returns its spans in the order of their ids, with what is the trace's own id
+/// and Jaeger's own numbers replaced.
+fn comparable_spans(trace_id: &str) -> Result<Vec<Value>, String> {
+    let mut spans = poll(Duration::from_secs(20), || {
+        let trace = get(&format!("/api/traces/{trace_id}"))?["data"][0].take();
+        let spans = trace["spans"].as_array().cloned().unwrap_or_default();
+        let spans: Vec<Value> =
+            spans.into_iter().map(|span| comparable(span, &trace["processes"], trace_id)).collect();
+        match (spans.len(), rich_trace::N_SPANS) {
+            (n_spans, expected) if n_spans == expected => Ok(spans),
+            (n_spans, expected) => {
+                Err(format!("trace {trace_id} has {n_spans} spans of {expected}"))
+            }
+        }
+    })?;
+    spans.sort_by_key(|span| span["spanID"].to_string());
+    Ok(spans)
+}
+
+fn comparable(mut span: Value, processes: &Value, trace_id: &str) -> Value {
+    let mut process = processes[span["processID"].as_str().unwrap_or_default()].clone();
+    sort_by_key(&mut process["tags"]);
+    span["processID"] = process;
+    sort_by_key(&mut span["tags"]);
+    for log in span["logs"].as_array_mut().into_iter().flatten() {
+        sort_by_key(&mut log["fields"]);
+    }
+    let references = span["references"].as_array_mut().into_iter().flatten();
+    for id in references.map(|reference| &mut reference["traceID"]) {
+        if id == trace_id {
+            *id = "own".into();
+        }
+    }
+    span["traceID"] = (span["traceID"] == trace_id).into();
+    span
+}
+
+fn sort_by_key(fields: &mut Value) {
+    if let Some(fields) = fields.as_array_mut() {
+        fields.sort_by_key(|field| field["key"].to_string());
+    }
+}
+
+/// Takes those tags out that the other span has none of, and returns their keys.
+fn tags_beside(span: &mut Value, other: &Value) -> Vec<String> {
+    let keys = |tags: &Value| -> Vec<String> {
+        let tags = tags.as_array().into_iter().flatten();
+        tags.map(|tag| tag["key"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let others = keys(&other["tags"]);
+    let mut taken = keys(&span["tags"]);
+    taken.retain(|key| !others.contains(key));
+    if let Some(tags) = span["tags"].as_array_mut() {
+        tags.retain(|tag| !taken.iter().any(|key| tag["key"] == key.as_str()));
+    }
+    taken
 }
 
 fn check_quickstart() -> Checked {
