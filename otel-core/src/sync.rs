@@ -6,8 +6,9 @@
 //! Built with `--cfg loom`, tests have loom's locks and atomics in their place, and the `models` run through all orders in
 //! which threads can get at them.
 
-use std::sync::PoisonError;
-use std::time::Duration;
+use std::sync::{PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[cfg(all(loom, test))]
 use loom::sync as system;
@@ -32,7 +33,31 @@ impl<T> Mutex<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Takes the lock if nobody has it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Takes the lock, unless somebody else has it for all this time.
+    pub(crate) fn lock_within(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+        let start = Instant::now();
+        loop {
+            if let Some(guard) = self.try_lock() {
+                return Some(guard);
+            }
+            let left = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero())?;
+            // The standard library's lock has no wait that ends.
+            thread::sleep(left.min(BETWEEN_TRIES));
+        }
+    }
 }
+
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// Waits for what somebody does under a [`Mutex`].
 #[derive(Debug, Default)]

@@ -1,9 +1,10 @@
 //! Exports each span as it ends.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::per_process::{CountPerProcess, PerProcess};
 use super::{Pipeline, SpanProcessor};
@@ -14,26 +15,46 @@ use crate::foreign;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
 use crate::resource::Resource;
-use crate::sync::Mutex;
+use crate::sync::{BriefMutex, Mutex};
 
 /// Exports each sampled span at its end, on the caller's thread, one at a time: for consoles and tests.
 ///
 /// The child of a `fork` begins anew, with an exporter made by [`fork_recipe`](SpanExporter::fork_recipe).
 #[derive(Debug)]
 pub struct SimpleProcessor {
-    state: PerProcess<Mutex<State>>,
+    shared: PerProcess<Shared>,
     pipeline: OnceLock<Pipeline>,
     fork_recipe: Option<ForkRecipe<dyn SpanExporter>>,
     is_closed: AtomicBool,
     inherited_spans: CountPerProcess,
 }
 
+/// What threads share, in one process.
 #[derive(Debug)]
-struct State {
+struct Shared {
+    /// Counted before a span waits for the exporter.
+    finished_spans: AtomicU64,
+    exporting: Mutex<Exporting>,
+    /// Beside the exporter, not with it: who wants to know waits for no export.
+    settled: BriefMutex<Settled>,
+}
+
+/// What only one thread at a time has.
+#[derive(Debug)]
+struct Exporting {
     exporter: Box<dyn SpanExporter>,
     scopes: Vec<InstrumentationScope>,
-    counts: SpanCounts,
     is_closed: bool,
+}
+
+/// What became of the spans that had their turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settled {
+    taken_spans: u64,
+    failed_spans: u64,
+    undelivered_spans: u64,
+    held_spans: u64,
+    closed_spans: u64,
 }
 
 impl SimpleProcessor {
@@ -45,7 +66,7 @@ impl SimpleProcessor {
     pub(crate) fn of(exporter: Box<dyn SpanExporter>) -> Self {
         let fork_recipe = exporter.fork_recipe();
         Self {
-            state: PerProcess::new(Arc::new(Mutex::new(State::new(exporter)))),
+            shared: PerProcess::new(Arc::new(Shared::new(exporter))),
             pipeline: OnceLock::new(),
             fork_recipe,
             is_closed: AtomicBool::new(false),
@@ -55,13 +76,14 @@ impl SimpleProcessor {
 
     /// Returns what this process has. The child of a fork begins here.
     #[inline]
-    fn state(&self) -> &Mutex<State> {
-        self.state.get_or_begin(|| {
-            let mut state = State::new(for_child(self.fork_recipe.as_ref()));
-            // Relaxed: the parent's other threads are gone, and a child's thread that closes now may go either way.
-            state.is_closed = self.is_closed.load(Ordering::Relaxed);
-            Arc::new(Mutex::new(state))
-        })
+    fn shared(&self) -> &Shared {
+        self.shared.get_or_begin(|| Arc::new(Shared::new(for_child(self.fork_recipe.as_ref()))))
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        // Relaxed: a span that ends at the moment of closing may go either way.
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     /// Names this processor among others, for as long as one of its methods runs.
@@ -72,6 +94,10 @@ impl SimpleProcessor {
     fn flushed(&self) -> Flushed {
         let counts = self.counts();
         Flushed::new(counts.exported_spans, counts.lost_spans())
+    }
+
+    fn timed_out(&self, timeout: Duration, pending_spans: u64) -> FlushError {
+        FlushError::TimedOut { timeout, so_far: self.flushed(), pending_spans }
     }
 }
 
@@ -86,27 +112,37 @@ impl SpanProcessor for SimpleProcessor {
         }
         // An exporter that makes spans itself would come back here, and wait for itself.
         let _quiet = Context::current().with_suppression().attach();
-        let mut state = self.state().lock();
-        let state = &mut *state;
-        state.counts.finished_spans += 1;
-        if state.is_closed {
-            state.counts.closed_spans += 1;
-            return;
+        let shared = self.shared();
+        // Relaxed: a statistic that guards no other memory.
+        shared.finished_spans.fetch_add(1, Ordering::Relaxed);
+        let mut exporting = shared.exporting.lock();
+        if self.is_closed() {
+            shared.settled.with(|settled| settled.closed_spans += 1);
+            return shared.close(&mut exporting, Duration::ZERO);
         }
         let resource = match self.pipeline.get() {
             Some(pipeline) => {
-                pipeline.scopes.copy_into(&mut state.scopes);
+                pipeline.scopes.copy_into(&mut exporting.scopes);
                 pipeline.resource().clone()
             }
             None => Resource::empty(),
         };
+        let Exporting { exporter, scopes, .. } = &mut *exporting;
         let n_spans = SpanCount::known(1);
-        let batch = SpanBatch::new(&resource, &state.scopes, span.frame(), &n_spans);
+        let batch = SpanBatch::new(&resource, scopes, span.frame(), &n_spans);
         let outer = EXPORTING.replace(self.address());
-        if !super::batch::export_guarded(state.exporter.as_mut(), &batch) {
-            state.counts.failed_spans += 1;
-        }
+        let is_taken = super::batch::export_guarded(exporter.as_mut(), &batch);
         EXPORTING.set(outer);
+        let asked = ask(exporter.as_ref());
+        shared.settled.with(|settled| {
+            settled.taken_spans += 1;
+            settled.failed_spans += u64::from(!is_taken);
+            settled.note(asked);
+        });
+        if self.is_closed() {
+            // Who wanted to close it did not wait so long.
+            shared.close(&mut exporting, Duration::ZERO);
+        }
     }
 
     fn on_inherited_end(&self, span: &SpanView<'_>) {
@@ -119,20 +155,21 @@ impl SpanProcessor for SimpleProcessor {
         if EXPORTING.get() == self.address() {
             return Err(FlushError::FromWorker);
         }
-        if let Some(state) = self.state.get() {
-            let mut state = state.lock();
-            if !state.is_closed {
-                super::batch::flush_guarded(state.exporter.as_mut(), timeout);
-                // Asked before another thread's span gets in.
-                let pending_spans = state.counts_now().pending_spans;
-                drop(state);
-                if pending_spans > 0 {
-                    let so_far = self.flushed();
-                    return Err(FlushError::TimedOut { timeout, so_far, pending_spans });
-                }
-            }
+        let Some(shared) = self.shared.get() else { return Ok(self.flushed()) };
+        let start = Instant::now();
+        let Some(mut exporting) = shared.exporting.lock_within(timeout) else {
+            return Err(self.timed_out(timeout, self.counts().pending_spans));
+        };
+        if exporting.is_closed {
+            drop(exporting);
+            return Ok(self.flushed());
         }
-        Ok(self.flushed())
+        let left = timeout.saturating_sub(start.elapsed());
+        super::batch::flush_guarded(exporting.exporter.as_mut(), left);
+        let asked = ask(exporting.exporter.as_ref());
+        let held_spans = shared.settled.with(|settled| settled.note(asked).held_spans);
+        drop(exporting);
+        if held_spans > 0 { Err(self.timed_out(timeout, held_spans)) } else { Ok(self.flushed()) }
     }
 
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
@@ -140,47 +177,91 @@ impl SpanProcessor for SimpleProcessor {
             return Err(FlushError::FromWorker);
         }
         self.is_closed.store(true, Ordering::Relaxed);
-        if let Some(state) = self.state.get() {
-            let mut state = state.lock();
-            if !state.is_closed {
-                super::batch::close_guarded(state.exporter.as_mut(), timeout);
-                state.is_closed = true;
-            }
-        }
+        let Some(shared) = self.shared.get() else { return Ok(self.flushed()) };
+        let start = Instant::now();
+        let Some(mut exporting) = shared.exporting.lock_within(timeout) else {
+            // Whoever exports will close the exporter afterwards.
+            return Err(self.timed_out(timeout, self.counts().pending_spans));
+        };
+        shared.close(&mut exporting, timeout.saturating_sub(start.elapsed()));
+        drop(exporting);
         Ok(self.flushed())
     }
 
     fn counts(&self) -> SpanCounts {
-        let mut counts =
-            self.state.get().map(|state| state.lock().counts_now()).unwrap_or_default();
+        let mut counts = self.shared.get().map(|shared| shared.counts()).unwrap_or_default();
         counts.inherited_spans = self.inherited_spans.get();
         counts.finished_spans += counts.inherited_spans;
         counts
     }
 }
 
-impl State {
+impl Shared {
     fn new(exporter: Box<dyn SpanExporter>) -> Self {
-        Self { exporter, scopes: Vec::new(), counts: SpanCounts::default(), is_closed: false }
+        let exporting = Exporting { exporter, scopes: Vec::new(), is_closed: false };
+        Self {
+            finished_spans: AtomicU64::new(0),
+            exporting: Mutex::new(exporting),
+            settled: BriefMutex::default(),
+        }
     }
 
-    /// Returns the counts with what the exporter says; where it panics, its last numbers stay.
-    fn counts_now(&mut self) -> SpanCounts {
-        let exporter = &self.exporter;
-        let asked = foreign::call(|| (exporter.lost_spans(), exporter.held_spans()));
-        if let Some((lost_spans, held_spans)) = asked {
-            self.counts.undelivered_spans = lost_spans;
-            self.counts.pending_spans = held_spans;
+    fn close(&self, exporting: &mut Exporting, timeout: Duration) {
+        if exporting.is_closed {
+            return;
         }
-        let mut counts = self.counts;
-        if self.is_closed {
+        exporting.is_closed = true;
+        super::batch::close_guarded(exporting.exporter.as_mut(), timeout);
+        let asked = ask(exporting.exporter.as_ref());
+        self.settled.with(|settled| {
+            settled.note(asked);
             // What the exporter still holds will never leave.
-            counts.closed_spans += std::mem::take(&mut counts.pending_spans);
+            let held_spans = mem::take(&mut settled.held_spans);
+            settled.taken_spans -= held_spans.min(settled.taken_spans);
+            settled.closed_spans += held_spans;
+        });
+    }
+
+    fn counts(&self) -> SpanCounts {
+        // While somebody exports, what the exporter said last has to do.
+        if let Some(exporting) = self.exporting.try_lock().filter(|exporting| !exporting.is_closed)
+        {
+            let asked = ask(exporting.exporter.as_ref());
+            self.settled.with(|settled| {
+                settled.note(asked);
+            });
         }
-        let settled = counts.lost_spans() + counts.pending_spans;
-        counts.exported_spans = counts.finished_spans.saturating_sub(settled);
+        let settled = self.settled.with(|settled| *settled);
+        let mut counts = SpanCounts {
+            // Read last, so that no span is settled that had not come.
+            finished_spans: self.finished_spans.load(Ordering::Relaxed),
+            failed_spans: settled.failed_spans,
+            undelivered_spans: settled.undelivered_spans,
+            closed_spans: settled.closed_spans,
+            ..SpanCounts::default()
+        };
+        let not_exported = settled.failed_spans + settled.undelivered_spans + settled.held_spans;
+        counts.exported_spans = settled.taken_spans.saturating_sub(not_exported);
+        counts.pending_spans =
+            counts.finished_spans.saturating_sub(counts.exported_spans + counts.lost_spans());
         counts
     }
+}
+
+impl Settled {
+    /// Takes over what the exporter counts itself; where it panicked, its last numbers stay.
+    fn note(&mut self, asked: Option<(u64, u64)>) -> &Self {
+        if let Some((lost_spans, held_spans)) = asked {
+            self.undelivered_spans = lost_spans;
+            self.held_spans = held_spans;
+        }
+        self
+    }
+}
+
+/// Asks an exporter what it lost and what it holds.
+fn ask(exporter: &dyn SpanExporter) -> Option<(u64, u64)> {
+    foreign::call(|| (exporter.lost_spans(), exporter.held_spans()))
 }
 
 thread_local! {
@@ -190,9 +271,11 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
-    use crate::TracerProvider;
     use crate::exporter::ExportError;
+    use crate::{Tracer, TracerProvider};
 
     /// Flushes and closes its own provider.
     #[derive(Debug)]
@@ -218,5 +301,155 @@ mod tests {
         provider.tracer("test").start("work").end();
         let flushed = provider.flush(Duration::from_secs(5)).unwrap();
         assert_eq!((flushed.exported_spans, flushed.lost_spans), (1, 0));
+    }
+
+    /// Exports when a test lets it, and notes how many exports run at once and what is current meanwhile.
+    #[derive(Debug)]
+    struct Gated {
+        has_begun: mpsc::Sender<()>,
+        gate: Option<mpsc::Receiver<()>>,
+        n_running: Arc<AtomicU64>,
+        tracer: Option<Tracer>,
+    }
+
+    impl Gated {
+        fn new(gate: Option<mpsc::Receiver<()>>) -> (Self, mpsc::Receiver<()>) {
+            let (has_begun, begun) = mpsc::channel();
+            (Self { has_begun, gate, n_running: Arc::default(), tracer: None }, begun)
+        }
+    }
+
+    impl SpanExporter for Gated {
+        fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
+            let n_others = self.n_running.fetch_add(1, Ordering::SeqCst);
+            assert_eq!((n_others, batch.len()), (0, 1));
+            let _ = self.has_begun.send(());
+            if let Some(gate) = &self.gate {
+                let _ = gate.recv();
+            }
+            if let Some(tracer) = &self.tracer {
+                assert!(!tracer.start("own").is_recording());
+            }
+            std::thread::yield_now();
+            self.n_running.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn exports_never_overlap_and_make_no_spans() {
+        let (mut exporter, _begun) = Gated::new(None);
+        let provider = TracerProvider::builder().build();
+        exporter.tracer = Some(provider.tracer("exporter"));
+        provider.add_processor(SimpleProcessor::new(exporter));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let tracer = provider.tracer("test");
+                    (0..200).for_each(|_| tracer.start("span").end());
+                });
+            }
+        });
+        // An assertion that fails in the exporter costs its span.
+        assert_eq!(provider.close(LONG).unwrap(), Flushed::new(800, 0));
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_timeout_for_a_slow_exporter() {
+        let (open_gate, gate) = mpsc::channel();
+        let (exporter, begun) = Gated::new(Some(gate));
+        let provider = TracerProvider::builder().processor(SimpleProcessor::new(exporter)).build();
+        let tracer = provider.tracer("test");
+        let slow = std::thread::spawn(move || tracer.start("slow").end());
+        begun.recv().unwrap();
+        let short = Duration::from_millis(5);
+        let Err(FlushError::TimedOut { so_far, pending_spans, .. }) = provider.flush(short) else {
+            panic!("the exporter has not come back");
+        };
+        assert_eq!((so_far, pending_spans), (Flushed::default(), 1));
+        assert_eq!(provider.counts().pending_spans, 1, "the counts wait for nobody");
+        assert!(matches!(provider.close(short), Err(FlushError::TimedOut { .. })));
+        open_gate.send(()).unwrap();
+        slow.join().unwrap();
+        assert_eq!(provider.close(LONG).unwrap(), Flushed::new(1, 0));
+    }
+
+    #[test]
+    fn a_close_that_ran_out_of_time_is_made_up_for_by_who_exports() {
+        #[derive(Debug)]
+        struct Closes(Gated, Arc<AtomicU64>);
+        impl SpanExporter for Closes {
+            fn export(&mut self, batch: &SpanBatch<'_>) -> Result<(), ExportError> {
+                self.0.export(batch)
+            }
+            fn close(&mut self, _: Duration) -> Result<(), ExportError> {
+                self.1.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+        }
+        let (open_gate, gate) = mpsc::channel();
+        let (exporter, begun) = Gated::new(Some(gate));
+        let n_closed = Arc::new(AtomicU64::new(0));
+        let processor = SimpleProcessor::new(Closes(exporter, Arc::clone(&n_closed)));
+        let provider = TracerProvider::builder().processor(processor).build();
+        let late = provider.tracer("test").start("ends late");
+        let tracer = provider.tracer("test");
+        let slow = std::thread::spawn(move || tracer.start("slow").end());
+        begun.recv().unwrap();
+        assert!(provider.close(Duration::ZERO).is_err());
+        open_gate.send(()).unwrap();
+        slow.join().unwrap();
+        assert_eq!(n_closed.load(Ordering::SeqCst), 1);
+        late.end();
+        assert_eq!(provider.close(LONG).unwrap(), Flushed::new(1, 1));
+        assert_eq!((n_closed.load(Ordering::SeqCst), provider.counts().closed_spans), (1, 1));
+    }
+
+    #[test]
+    fn what_an_exporter_holds_or_loses_is_in_the_account() {
+        #[derive(Debug, Default)]
+        struct Holds {
+            held: u64,
+            lost: u64,
+        }
+        impl SpanExporter for Holds {
+            fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+                self.held += 1;
+                Ok(())
+            }
+            fn flush(&mut self, timeout: Duration) -> Result<(), ExportError> {
+                if !timeout.is_zero() {
+                    self.lost += self.held / 2;
+                    self.held = 0;
+                }
+                Ok(())
+            }
+            fn close(&mut self, _: Duration) -> Result<(), ExportError> {
+                Ok(())
+            }
+            fn lost_spans(&self) -> u64 {
+                self.lost
+            }
+            fn held_spans(&self) -> u64 {
+                self.held
+            }
+        }
+        let processor = SimpleProcessor::new(Holds::default());
+        let provider = TracerProvider::builder().processor(processor).build();
+        let tracer = provider.tracer("test");
+        (0..4).for_each(|_| tracer.start("span").end());
+        assert_eq!(provider.counts().pending_spans, 4);
+        assert!(matches!(
+            provider.flush(Duration::ZERO),
+            Err(FlushError::TimedOut { pending_spans: 4, .. })
+        ));
+        assert_eq!(provider.flush(LONG).unwrap(), Flushed::new(2, 2));
+        (0..3).for_each(|_| tracer.start("span").end());
+        assert_eq!(provider.close(LONG).unwrap(), Flushed::new(2, 5));
+        let counts = provider.counts();
+        assert_eq!((counts.finished_spans, counts.pending_spans), (7, 0));
+        assert_eq!((counts.undelivered_spans, counts.closed_spans), (2, 3));
     }
 }
