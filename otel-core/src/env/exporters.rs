@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use super::{Configuration, Environment, Source, Variable, parse};
+#[cfg(feature = "otlp")]
+use crate::diagnostics;
+#[cfg(feature = "otlp")]
+use crate::exporter::otlp::OtlpExporterBuilder;
 use crate::exporter::{ConsoleExporter, SpanExporter};
 use crate::processor::{BatchProcessor, SimpleProcessor, SpanProcessor};
 
@@ -10,28 +14,48 @@ use crate::processor::{BatchProcessor, SimpleProcessor, SpanProcessor};
 /// everything else in batches.
 pub(super) fn read(environment: &mut Environment) -> Vec<Box<dyn SpanProcessor>> {
     let batches = Batches::read(environment);
-    let brought = environment.exporter_names();
-    let mut known = brought.clone();
-    known.extend(BUILT_IN.into_iter().filter(|name| !brought.contains(name)));
+    let mut known = environment.exporter_names();
+    known.extend(BUILT_IN.iter().filter(|name| !known.contains(name)).collect::<Vec<&&str>>());
     let allowed = allowed(&known);
     let names = environment.read_names(&EXPORTER, &known, &allowed).unwrap_or_else(|| {
-        let default = brought.iter().copied().find(|name| *name != CONSOLE);
+        // What the program brings comes first, and a console is not for everybody.
+        let default = known.iter().copied().find(|name| *name != CONSOLE);
         environment.configuration_mut().correct(EXPORTER.name(), default.unwrap_or(NONE));
         default.into_iter().collect()
     });
-    let processors = names.into_iter().map(|name| -> Box<dyn SpanProcessor> {
-        let exporter = environment.make_exporter(name).unwrap_or_else(|| built_in(name));
-        match name {
-            CONSOLE => Box::new(SimpleProcessor::of(exporter)),
-            _ => Box::new(batches.processor(exporter)),
+    let mut processors: Vec<Box<dyn SpanProcessor>> = Vec::new();
+    for name in names {
+        let exporter = environment.make_exporter(name).or_else(|| built_in(environment, name));
+        match exporter {
+            Some(exporter) if name == CONSOLE => {
+                processors.push(Box::new(SimpleProcessor::of(exporter)));
+            }
+            Some(exporter) => processors.push(Box::new(batches.processor(exporter))),
+            None => {}
         }
-    });
-    processors.collect()
+    }
+    processors
 }
 
 /// Makes an exporter of this crate's.
-fn built_in(_name: &str) -> Box<dyn SpanExporter> {
-    Box::new(ConsoleExporter::new())
+#[cfg(feature = "otlp")]
+fn built_in(environment: &mut Environment, name: &str) -> Option<Box<dyn SpanExporter>> {
+    if name == CONSOLE {
+        return Some(Box::new(ConsoleExporter::new()));
+    }
+    match OtlpExporterBuilder::from_environment(environment).build() {
+        Ok(exporter) => Some(Box::new(exporter)),
+        Err(error) => {
+            diagnostics::warn("env.otlp", format_args!("no spans go to a Collector: {error}"));
+            None
+        }
+    }
+}
+
+/// Makes an exporter of this crate's.
+#[cfg(not(feature = "otlp"))]
+fn built_in(_: &mut Environment, _: &str) -> Option<Box<dyn SpanExporter>> {
+    Some(Box::new(ConsoleExporter::new()))
 }
 
 /// How spans wait for an exporter.
@@ -109,6 +133,9 @@ const MAX_QUEUE_SIZE: Variable =
 const MAX_EXPORT_BATCH_SIZE: Variable =
     Variable::new("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512", "a whole number above zero");
 const USUAL_BATCH_SPANS: usize = 512;
+#[cfg(feature = "otlp")]
+const BUILT_IN: [&str; 2] = ["otlp", CONSOLE];
+#[cfg(not(feature = "otlp"))]
 const BUILT_IN: [&str; 1] = [CONSOLE];
 const CONSOLE: &str = "console";
 const NONE: &str = "none";
@@ -128,7 +155,7 @@ mod tests {
         let shown = |processor: &dyn SpanProcessor| {
             let shown = format!("{processor:?}");
             let kind = shown.split([' ', '{']).next().unwrap_or_default();
-            let exporters = ["ConsoleExporter", "InMemoryExporter"];
+            let exporters = ["ConsoleExporter", "InMemoryExporter", "OtlpExporter"];
             let exporter = exporters.into_iter().find(|exporter| shown.contains(exporter));
             format!("{kind} {}", exporter.unwrap_or("?"))
         };
@@ -163,10 +190,46 @@ mod tests {
             assert_eq!(configuration.get("OTEL_TRACES_EXPORTER").unwrap().value, shown);
             assert_eq!(configuration.problems(), [], "{value:?}");
         }
-        let (processors, configuration) = read_of(Environment::from_pairs([]));
-        assert_eq!(processors, [""; 0], "nothing was brought, and a console is not for everybody");
-        assert_eq!(configuration.get("OTEL_TRACES_EXPORTER").unwrap().value, "none");
     }
+
+    #[cfg(not(feature = "otlp"))]
+    #[test]
+    fn where_nothing_was_brought_spans_go_nowhere_and_otlp_is_told_to_be_a_feature() {
+        let (processors, configuration) = read_of(Environment::from_pairs([]));
+        assert_eq!(processors, [""; 0], "a console is not for everybody");
+        assert_eq!(configuration.get("OTEL_TRACES_EXPORTER").unwrap().value, "none");
+        let variables = [("OTEL_TRACES_EXPORTER", "otlp")];
+        let (processors, configuration) = read_of(Environment::from_pairs(variables));
+        assert_eq!(processors, [""; 0]);
+        let shown = configuration.problems()[0].to_string();
+        assert!(shown.contains("; otlp with the feature of that name"), "{shown}");
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn where_nothing_was_brought_spans_go_to_a_collector() {
+        for (value, expected) in [
+            ("", &[COLLECTOR_IN_BATCHES][..]),
+            ("otlp", &[COLLECTOR_IN_BATCHES]),
+            ("console,OTLP", &[CONSOLE_AT_ONCE, COLLECTOR_IN_BATCHES]),
+            ("none", &[]),
+        ] {
+            let (processors, configuration) = read_of(Environment::from_pairs([
+                ("OTEL_TRACES_EXPORTER", value),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "key=hunter2"),
+            ]));
+            assert_eq!(processors, expected, "{value:?}");
+            assert_eq!(configuration.problems(), []);
+            let headers = configuration.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS");
+            assert_eq!(headers.is_some(), expected.contains(&COLLECTOR_IN_BATCHES));
+            assert!(!format!("{configuration} {configuration:?}").contains("hunter2"));
+        }
+        let (processors, _) = read_of(with_memory(&[]));
+        assert_eq!(processors, [MEMORY_IN_BATCHES], "what the program brings comes first");
+    }
+
+    #[cfg(feature = "otlp")]
+    const COLLECTOR_IN_BATCHES: &str = "BatchProcessor OtlpExporter";
 
     #[test]
     fn a_name_that_is_not_there_is_told_and_the_others_hold() {

@@ -30,11 +30,19 @@
 //! | `OTEL_PROPAGATORS` | formats in which contexts cross processes | `tracecontext,baggage` | `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `ottrace` with commas between them, or `none` |
 //! | `OTEL_TRACES_SAMPLER` | which traces are kept | `parentbased_always_on` | `always_on`, `always_off`, `traceidratio`, those behind `parentbased_`, and what [`Environment::sampler`] brings, as `jaeger_remote` |
 //! | `OTEL_TRACES_SAMPLER_ARG` | the share of traces that `traceidratio` keeps; others have their own | `1` | 0 to 1 |
-//! | `OTEL_TRACES_EXPORTER` | where spans go | the first that [`Environment::exporter`] brings, else `none` | `console`, at once; what is brought, in batches; with commas between them, or `none` |
+//! | `OTEL_TRACES_EXPORTER` | where spans go | the first that [`Environment::exporter`] brings, else `otlp` where it is there, else `none` | `console`, at once; `otlp` with the feature of that name, and what is brought, as `jaeger`, in batches; with commas between them, or `none` |
 //! | `OTEL_BSP_SCHEDULE_DELAY` | how often batches go out, in milliseconds | `1000`; OpenTelemetry's own is 5000 | 1 to 86400000 |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` | how long an exporter may take, in milliseconds | `30000` | up to 86400000, or 0 for no limit |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE` | how many spans may wait | none: 16 MiB of records may wait, set or not; OpenTelemetry's own is 2048 | a whole number above zero |
 //! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | how many spans an exporter is given at once | `512`, or what the queue holds | a whole number above zero |
+//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | feature `otlp`: where spans are posted to, as it is | `OTEL_EXPORTER_OTLP_ENDPOINT` and `/v1/traces` | a URL |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where the Collector is | `http://localhost:4318` | a URL; `https://` with the feature `otlp-tls` |
+//! | `OTEL_EXPORTER_OTLP_TRACES_HEADERS` | headers of each request, which are shown nowhere | `OTEL_EXPORTER_OTLP_HEADERS`, else none | `name=value` with commas between them, percent-coded |
+//! | `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT` | how long a request may take, in milliseconds | `OTEL_EXPORTER_OTLP_TIMEOUT`, else `10000` | up to 86400000, or 0 for no limit |
+//! | `OTEL_EXPORTER_OTLP_TRACES_COMPRESSION` | how requests are made smaller | `OTEL_EXPORTER_OTLP_COMPRESSION`, else `none` | `gzip` or `none` |
+//! | `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL` | what is spoken | `OTEL_EXPORTER_OTLP_PROTOCOL`, else `http/protobuf` | that alone |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE`, `…_CLIENT_KEY`, `…_CLIENT_CERTIFICATE`, those with `_TRACES_` too | nothing: they are not read, which is warned about | none | |
+//! | `OTEL_EXPORTER_JAEGER_…` | those of the crate `jaeger-udp`, where its `JaegerExporterBuilder::from_env` lists them | | |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` | attributes of a span | `OTEL_ATTRIBUTE_COUNT_LIMIT`, else `128` | a whole number, zero too; more than 65535 counts as that |
 //! | `OTEL_ATTRIBUTE_COUNT_LIMIT` | the same where that is not set | `128` | as above |
 //! | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters of a text, bytes of a byte array | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else no limit | a whole number, zero too |

@@ -250,6 +250,12 @@ mod tests {
             .collect();
         for setting in provider.configuration().settings() {
             let name = setting.name.strip_prefix("OTEL_").unwrap();
+            // Certificates have one row for all.
+            if name.starts_with("EXPORTER_OTLP_") && name.contains("_C") && !name.contains("_COMP")
+            {
+                assert!(docs.contains("`OTEL_EXPORTER_OTLP_CERTIFICATE`"));
+                continue;
+            }
             let row = rows.iter().find(|row| row[0] == format!("{name}`"));
             let row = row.unwrap_or_else(|| panic!("{} has no row", setting.name));
             if setting.source == Source::Default && !setting.value.is_empty() {
