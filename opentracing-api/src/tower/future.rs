@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::thread;
 
 use http::Response;
@@ -21,20 +21,29 @@ use crate::tags;
 pin_project! {
     /// The response of a [`Trace`](super::Trace).
     pub struct ResponseFuture<F> {
-        // First, so that what it owns is gone before the span ends.
+        // `None` once it was dropped.
         #[pin]
-        future: F,
+        future: Option<F>,
         call: Option<Call>,
+    }
+
+    impl<F> PinnedDrop for ResponseFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // The span is active meanwhile, and ends afterwards: what a cancelled service does belongs to it.
+            let mut this = this.project();
+            let _entered = this.call.as_mut().map(Call::enter);
+            this.future.set(None);
+        }
     }
 }
 
 impl<F> ResponseFuture<F> {
     pub(super) fn traced(future: F, call: Call) -> Self {
-        Self { future, call: Some(call) }
+        Self { future: Some(future), call: Some(call) }
     }
 
     pub(super) fn untraced(future: F) -> Self {
-        Self { future, call: None }
+        Self { future: Some(future), call: None }
     }
 }
 
@@ -47,17 +56,34 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let Some(call) = this.call else { return this.future.poll(context) };
-        let result = {
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
+        let mut turn = Turn { call: this.call, is_pending: false };
+        let Some(call) = &mut *turn.call else { return future.poll(context) };
+        let polled = {
             let _entered = call.enter();
-            ready!(this.future.poll(context))
+            future.poll(context)
         };
-        match &result {
-            Ok(response) => call.answer(&ResponseHead::of(response)),
-            Err(error) => call.fail(error),
+        match &polled {
+            Poll::Pending => turn.is_pending = true,
+            Poll::Ready(Ok(response)) => call.answer(&ResponseHead::of(response)),
+            Poll::Ready(Err(error)) => call.fail(error),
         }
-        *this.call = None;
-        Poll::Ready(result)
+        polled
+    }
+}
+
+/// One poll; the span ends with it if there is a response, or if the service or a hook panics. A panic that a layer outside
+/// catches is seen only here: the future is dropped later, when nobody panics any more.
+struct Turn<'a> {
+    call: &'a mut Option<Call>,
+    is_pending: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_pending {
+            *self.call = None;
+        }
     }
 }
 

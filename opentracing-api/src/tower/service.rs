@@ -14,7 +14,6 @@ use super::future::{Call, ResponseFuture};
 use super::head::RequestHead;
 use super::layer::{Role, Settings};
 use crate::propagation::{Extract, Inject};
-use crate::reference::HasContext;
 use crate::shared_span::SharedSpan;
 use crate::span::Span;
 use crate::span_context::SpanContext;
@@ -104,8 +103,9 @@ impl Settings {
     }
 
     fn start_server_span<B>(&self, name: &str, request: &Request<B>) -> Span {
-        let (caller, problem) = match request.extensions().get::<SharedSpan>() {
-            Some(outer) => (Some(outer.context()), None),
+        // One that does nothing, of a layer whose tracer is not set, hides no caller.
+        let (caller, problem) = match named_by(request.extensions().get::<SharedSpan>()) {
+            Some(outer) => (Some(outer), None),
             None => match self.tracer.extract(Extract::HttpHeaders(request.headers())) {
                 Ok(caller) if self.trusts_remote_sampling => (caller, None),
                 Ok(caller) => (caller.map(SpanContext::undecided), None),
@@ -126,9 +126,7 @@ impl Settings {
 
     fn start_client_span<B>(&self, name: &str, request: &Request<B>) -> Span {
         let extensions = request.extensions();
-        let given = extensions
-            .get::<SharedSpan>()
-            .and_then(HasContext::to_context)
+        let given = named_by(extensions.get::<SharedSpan>())
             .or_else(|| extensions.get::<SpanContext>().cloned());
         let url = url_of(request.uri());
         let tags = self.tags(tags::SPAN_KIND_CLIENT, request.method(), &url);
@@ -165,6 +163,11 @@ impl Settings {
             ]);
         }
     }
+}
+
+/// Returns the context of a span; `None` for a span that does nothing.
+fn named_by(span: Option<&SharedSpan>) -> Option<SpanContext> {
+    span.map(SharedSpan::context).filter(|context| !context.is_empty())
 }
 
 /// Names of operations are to be few, and whoever calls a server can make up methods.

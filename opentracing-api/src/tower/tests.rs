@@ -523,3 +523,69 @@ fn layers_and_services_can_be_cloned_and_sent_and_shown() {
     assert!(format!("{future:?}").starts_with("ResponseFuture { span: Some(SharedSpan"));
     wait_for(future).unwrap();
 }
+
+#[test]
+fn a_panic_that_a_layer_outside_catches_marks_the_span_as_failed_too() {
+    for panics_in in ["service", "hook"] {
+        let (mock, tracer) = recording();
+        let layer = TraceLayer::server(tracer.clone())
+            .on_response(move |_, _| assert_ne!(panics_in, "hook"));
+        let mut service = layer.layer(Handler(|_| async move {
+            assert_ne!(panics_in, "service");
+            status(200)
+        }));
+        let mut future = Box::pin(service.call(request("/")));
+        // The future lives on, and is dropped when nobody panics any more.
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(future.as_mut()))).is_err());
+        drop(future);
+        let span = mock.span("GET");
+        assert_eq!(span.log_lines(), ["event=error message=panic"], "{panics_in}");
+        assert_eq!(text(&span, "cancelled"), None, "{panics_in}");
+        assert_eq!(tracer.active_span(), None, "{panics_in}");
+    }
+}
+
+#[test]
+fn a_layer_whose_tracer_does_nothing_hides_neither_a_caller_nor_a_given_context() {
+    let (mock, tracer) = recording();
+    let (noop, layer) = (TraceLayer::server(Tracer::noop()), TraceLayer::server(tracer.clone()));
+    let called = Request::get("/").header(TRACE_ID, "5").header(SPAN_ID, "6").body(()).unwrap();
+    let mut service = noop.layer(layer.layer(Handler(|_| ready(status(200)))));
+    wait_for(service.call(called)).unwrap();
+    let (noop, layer) = (TraceLayer::client(Tracer::noop()), TraceLayer::client(tracer));
+    let sent = Request::get("/").extension(SpanContext::new(7, 8, 1)).body(()).unwrap();
+    let mut service = noop.layer(layer.layer(Handler(|_| ready(status(200)))));
+    wait_for(service.call(sent)).unwrap();
+    let parents: Vec<_> = mock.finished_spans().iter().map(|span| span.parent_id).collect();
+    assert_eq!(parents, [Some(6), Some(8)]);
+}
+
+#[test]
+fn what_a_cancelled_service_does_while_it_is_dropped_is_in_its_span() {
+    struct CleansUp(Tracer);
+    impl Drop for CleansUp {
+        fn drop(&mut self) {
+            self.0.start_span("clean-up").finish();
+        }
+    }
+    let (mock, tracer) = recording();
+    let cleans_up = CleansUp(tracer.clone());
+    let mut service = TraceLayer::server(tracer.clone()).layer(Handler(move |_| {
+        let cleans_up = CleansUp(cleans_up.0.clone());
+        async move {
+            let _cleans_up = cleans_up;
+            pending::<Result<Response<()>, Infallible>>().await
+        }
+    }));
+    for is_polled in [false, true] {
+        mock.reset();
+        let mut future = Box::pin(service.call(request("/")));
+        if is_polled {
+            assert!(poll(future.as_mut()).is_pending());
+        }
+        drop(future);
+        assert_eq!(mock.finished_names(), ["clean-up", "GET"]);
+        mock.assert_child_of("clean-up", "GET");
+        assert_eq!(tracer.active_span(), None);
+    }
+}
