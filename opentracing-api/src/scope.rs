@@ -20,7 +20,9 @@ use crate::tracer::TracerInner;
 /// It belongs to its thread and cannot be held across an `.await` of a future that moves: use
 /// [`InSpan`](crate::InSpan) there. Scopes close best in the reverse order of their opening. One
 /// that closes while another opened later is still open changes nothing at that moment; its span
-/// finishes when the later one closes, or with the thread.
+/// finishes when the later one closes, or with the thread, or when 64 that closed later wait as well.
+/// So close a scope before the next one of a row is opened: `scope = tracer.start_active_span(…)` opens
+/// the new one first, as a child of the old one, which then waits for it.
 #[must_use = "a scope that is not kept closes at once"]
 pub struct Scope {
     /// `None` for the no-op span and in a scope without one. The thread's stack has the same place, and the number means
@@ -222,7 +224,8 @@ impl ScopeManager for ThreadLocalScopes {
         if is_marked {
             // One by one, each outside the borrow: a span's end is foreign code that may open
             // scopes itself.
-            while let Some(slot) = STACK.try_with(Stack::pop_closed).ok().flatten() {
+            let next = |stack: &Stack| stack.pop_closed().or_else(|| stack.remove_overdue());
+            while let Some(slot) = STACK.try_with(next).ok().flatten() {
                 if let Some(span) = &slot.finish {
                     span.finish_with_scope();
                 }
@@ -306,20 +309,22 @@ fn keep(place: Rc<SharedSpan>) {
 
 thread_local! {
     static STACK: Stack =
-        const { Stack { slots: RefCell::new(Vec::new()), spares: RefCell::new(Vec::new()) } };
+        const { Stack { slots: RefCell::new(Vec::new()), n_opened: Cell::new(0), spares: RefCell::new(Vec::new()) } };
     /// Number of slots in the stack. Apart, since a thread-local without destructor is read without further ado.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The scopes of a thread, innermost last. A scope's number is its position, which is taken until
-/// it has closed.
+/// The scopes of a thread, innermost last. Scopes are numbered as they open, so slots are sorted by
+/// number.
 struct Stack {
     slots: RefCell<Vec<Slot>>,
+    n_opened: Cell<u64>,
     /// Places for spans, for reuse: opening a scope allocates nothing in a steady state.
     spares: RefCell<Vec<Rc<SharedSpan>>>,
 }
 
 struct Slot {
+    number: u64,
     /// `None` means that no span is active, whatever is below. Counted within the thread, so that it can be looked at
     /// while scopes come and go, without the price of a count that threads share.
     span: Option<Rc<SharedSpan>>,
@@ -338,18 +343,20 @@ impl Slot {
 impl Stack {
     fn push(&self, span: Option<Rc<SharedSpan>>) -> u64 {
         let mut slots = self.slots.borrow_mut();
-        slots.push(Slot { span, is_closed: false, finish: None });
+        let number = self.n_opened.get();
+        self.n_opened.set(number + 1);
+        slots.push(Slot { number, span, is_closed: false, finish: None });
         DEPTH.set(slots.len());
-        slots.len() as u64 - 1
+        number
     }
 
     /// Marks a slot and swaps in the span to finish; false if there is no such slot.
     fn mark_closed(&self, scope: u64, finish: &mut Option<SharedSpan>) -> bool {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = usize::try_from(scope).ok().and_then(|position| slots.get_mut(position))
-        else {
+        let Ok(position) = slots.binary_search_by_key(&scope, |slot| slot.number) else {
             return false;
         };
+        let slot = &mut slots[position];
         slot.is_closed = true;
         mem::swap(&mut slot.finish, finish);
         true
@@ -358,11 +365,13 @@ impl Stack {
     /// Takes the slot if it is the innermost and nothing waits for it: the usual way of a scope.
     fn pop_innermost(&self, scope: u64) -> Option<Slot> {
         let mut slots = self.slots.borrow_mut();
-        let below = slots.len().checked_sub(1).filter(|position| *position as u64 == scope)?;
-        if below.checked_sub(1).and_then(|next| slots.get(next)).is_some_and(|next| next.is_closed)
-        {
-            return None;
-        }
+        let below = match &slots[..] {
+            [.., below, innermost] if innermost.number == scope && !below.is_closed => {
+                slots.len() - 1
+            }
+            [innermost] if innermost.number == scope => 0,
+            _ => return None,
+        };
         DEPTH.set(below);
         slots.pop()
     }
@@ -373,6 +382,19 @@ impl Stack {
         let slot = if slots.last()?.is_closed { slots.pop() } else { None };
         DEPTH.set(slots.len());
         slot
+    }
+
+    /// Takes the oldest slot that waits where too many do: a row of scopes, each opened before the one
+    /// before it closed, has no end.
+    fn remove_overdue(&self) -> Option<Slot> {
+        let mut slots = self.slots.borrow_mut();
+        if slots.iter().filter(|slot| slot.is_closed).count() <= MAX_WAITING {
+            return None;
+        }
+        let oldest = slots.iter().position(|slot| slot.is_closed)?;
+        let slot = slots.remove(oldest);
+        DEPTH.set(slots.len());
+        Some(slot)
     }
 }
 
@@ -389,6 +411,9 @@ impl Drop for Stack {
 
 /// More scopes are open at once in few threads.
 const MAX_SPARES: usize = 32;
+
+/// Scopes that closed below others; more are no mix-up any more but a habit.
+const MAX_WAITING: usize = 64;
 
 /// A scope whose span is lent to it.
 pub(crate) struct Lent {

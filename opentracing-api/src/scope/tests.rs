@@ -271,6 +271,23 @@ fn a_scope_that_closed_out_of_turn_finishes_its_span_at_the_latest_with_its_thre
 }
 
 #[test]
+fn a_row_of_scopes_that_each_open_before_the_last_one_closes_keeps_no_more_than_a_few_waiting() {
+    let (mock, tracer) = recording();
+    let outer = tracer.start_active_span("outer");
+    let mut _scope = tracer.start_active_span("step");
+    for n in 1..1_000_usize {
+        _scope = tracer.start_active_span("step");
+        assert_eq!(tracer.active_span().as_ref(), Some(_scope.span()));
+        assert_eq!(mock.finished_spans().len(), n.saturating_sub(MAX_WAITING));
+    }
+    drop(_scope);
+    assert_eq!(tracer.active_span().as_ref(), Some(outer.span()));
+    assert_eq!(mock.finished_spans().len(), 1_000);
+    outer.close();
+    assert!(mock.generated_errors().is_empty() && tracer.active_span().is_none());
+}
+
+#[test]
 fn an_unknown_scope_number_changes_nothing() {
     let (_, tracer) = recording();
     let scope = tracer.start_active_span("s");
