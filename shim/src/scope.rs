@@ -99,9 +99,11 @@ impl ScopeManager for ShimScopes {
         let guard = context.attach();
         let mut guard = Some(guard);
         let number = STACK.try_with(|stack| {
-            let slots = &mut stack.borrow_mut().slots;
-            slots.push(Slot { guard: guard.take(), is_closed: false, finish: None });
-            slots.len() as u64 - 1
+            let stack = &mut *stack.borrow_mut();
+            stack.n_opened += 1;
+            let number = stack.n_opened;
+            stack.slots.push(Slot { number, guard: guard.take(), is_closed: false, finish: None });
+            number
         });
         // Where the thread is ending and its stack is gone, no slot has the number.
         number.unwrap_or(u64::MAX)
@@ -114,7 +116,8 @@ impl ScopeManager for ShimScopes {
         let mut finish = finish;
         let guard = STACK.try_with(|stack| {
             let slots = &mut stack.borrow_mut().slots;
-            let slot = usize::try_from(scope).ok().and_then(|place| slots.get_mut(place))?;
+            let place = slots.binary_search_by_key(&scope, |slot| slot.number).ok()?;
+            let slot = &mut slots[place];
             slot.is_closed = true;
             mem::swap(&mut slot.finish, &mut finish);
             slot.guard.take()
@@ -133,13 +136,14 @@ impl ScopeManager for ShimScopes {
 }
 
 thread_local! {
-    /// The scopes of a thread, innermost last, beside the core's own stack: they say which span finishes when. A scope's
-    /// number is its place, which is taken until it has closed.
-    static STACK: RefCell<Stack> = const { RefCell::new(Stack { slots: Vec::new() }) };
+    /// The scopes of a thread, innermost last, beside the core's own stack: they say which span finishes when. Scopes are
+    /// numbered as they open, so slots are sorted by number.
+    static STACK: RefCell<Stack> = const { RefCell::new(Stack { slots: Vec::new(), n_opened: 0 }) };
 }
 
 struct Stack {
     slots: Vec<Slot>,
+    n_opened: u64,
 }
 
 impl Drop for Stack {
@@ -154,17 +158,27 @@ impl Drop for Stack {
 }
 
 struct Slot {
+    number: u64,
     /// Taken when the scope closes: what was current before is current again, unless a later scope is still open.
     guard: Option<ContextGuard>,
     is_closed: bool,
     finish: Option<SharedSpan>,
 }
 
-/// Takes the innermost slot if it is closed.
+/// Takes the innermost slot if it is closed, or the oldest that waits where too many do: a row of scopes, each opened
+/// before the one before it closed, has no end.
 fn pop_closed(stack: &RefCell<Stack>) -> Option<Slot> {
     let slots = &mut stack.borrow_mut().slots;
-    if slots.last()?.is_closed { slots.pop() } else { None }
+    if slots.last()?.is_closed {
+        return slots.pop();
+    }
+    let mut waiting = slots.iter().enumerate().filter(|(_, slot)| slot.is_closed);
+    let oldest = waiting.next()?.0;
+    (waiting.count() >= MAX_WAITING).then(|| slots.remove(oldest))
 }
+
+/// As many as in the scopes that have nothing to do with the core.
+const MAX_WAITING: usize = 64;
 
 /// Finds the core's span behind one of OpenTracing, or shows that one to the core.
 fn to_core_span(span: SharedSpan) -> otel_core::SharedSpan {

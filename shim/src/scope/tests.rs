@@ -338,3 +338,17 @@ fn scopes_end_with_their_thread_whatever_was_leaked_and_in_whichever_order_its_l
         assert_eq!(both.finished_names(), finished);
     }
 }
+
+#[test]
+fn a_row_of_scopes_that_each_open_before_the_last_one_closes_keeps_no_more_than_a_few_waiting() {
+    let both = Both::new();
+    let mut _scope = both.tracer.start_active_span("step");
+    for n in 1..300_usize {
+        _scope = both.tracer.start_active_span("step");
+        assert_eq!(both.tracer.active_span().as_ref(), Some(_scope.span()));
+        assert_eq!(both.finished_names().len(), n.saturating_sub(MAX_WAITING));
+    }
+    drop(_scope);
+    assert_eq!(both.tracer.active_span(), None);
+    assert_eq!(both.finished_names().len(), 300);
+}
