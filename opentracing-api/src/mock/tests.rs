@@ -464,3 +464,16 @@ fn two_mocks_are_the_ends_of_one_call_and_count_apart() {
         assert_eq!((context.trace_id_low(), context.span_id()), ids);
     }
 }
+
+#[test]
+fn where_a_caller_is_not_to_decide_the_sampler_is_asked_and_the_child_has_a_decision() {
+    let (mock, tracer) = recording();
+    for caller in [SpanContext::new(7, 8, SpanContext::SAMPLED), SpanContext::new(7, 8, 0)] {
+        for (name, is_sampled) in [("kept", true), ("unsampled", false)] {
+            let span = tracer.start_span_with(name, child_of(&caller.clone().undecided()));
+            assert_eq!((span.is_recording(), span.context().trace_id()), (is_sampled, 7));
+            assert_eq!(span.context().flags(), u32::from(is_sampled));
+        }
+    }
+    assert_eq!(mock.finished_names(), ["kept", "kept"]);
+}

@@ -272,7 +272,8 @@ impl MockTracerBuilder {
         self
     }
 
-    /// Sets which new traces are sampled, by the name of the root, and has spans of all others
+    /// Sets which new traces are sampled, by the name of the root (or of the first span here, where a caller's decision is
+    /// not trusted: [`SpanContext::undecided`]), and has spans of all others
     /// treated as in production: they are real and can be parents, and record nothing.
     ///
     /// Default: all new traces are sampled, and every span is recorded.
@@ -408,14 +409,16 @@ impl MockBackend {
             request.inherit_baggage(&mut context);
             return (context, false);
         }
-        let is_sampled = match (parent, &self.shared.sampler) {
+        let is_undecided = |parent: &SpanContext| parent.flags() & SpanContext::UNDECIDED != 0;
+        let is_sampled = match (parent.filter(|parent| !is_undecided(parent)), &self.shared.sampler)
+        {
             (Some(parent), _) => parent.is_sampled(),
             (None, Some(sampler)) => sampler(request.operation_name()),
             (None, None) => true,
         };
         let mut state = self.state();
         let trace_id = parent.map_or_else(|| u128::from(state.next_id()), SpanContext::trace_id);
-        let flags = parent.map_or(0, SpanContext::flags);
+        let flags = parent.map_or(0, SpanContext::flags) & !SpanContext::UNDECIDED;
         let mut context = SpanContext::new(trace_id, state.next_id(), flags);
         set_sampled(&mut context, is_sampled);
         request.inherit_baggage(&mut context);

@@ -350,18 +350,21 @@ fn hooks_see_heads_and_may_overwrite_what_the_layer_says() {
 
 #[test]
 fn a_strangers_sampling_decision_is_handed_on_or_left_to_the_tracer() {
-    for (trusts, is_recorded) in [(true, true), (false, false)] {
-        // The mock does not know the flag for "undecided", and takes such a trace as unsampled.
+    for (trusts, name, is_sampled, is_recorded) in [
+        (true, "kept", "true", true),
+        (true, "kept", "false", false),
+        (true, "unsampled", "true", true),
+        (false, "kept", "false", true),
+        (false, "unsampled", "true", false),
+    ] {
         let (mock, tracer) = recording();
-        let layer = TraceLayer::server(tracer).trust_remote_sampling(trusts);
-        send(
-            &layer,
-            Request::get("/").header(TRACE_ID, "5").header(SPAN_ID, "6").body(()).unwrap(),
-            200,
-        );
-        assert_eq!(mock.finished_spans().len(), usize::from(is_recorded));
-        send(&layer, request("/"), 200);
-        assert_eq!(mock.finished_spans().len(), usize::from(is_recorded) + 1, "a new trace");
+        let layer =
+            TraceLayer::server(tracer).operation_name(move |_| name).trust_remote_sampling(trusts);
+        let called = Request::get("/").header(TRACE_ID, "5").header(SPAN_ID, "6");
+        send(&layer, called.header("ot-tracer-sampled", is_sampled).body(()).unwrap(), 200);
+        let traces: Vec<_> = mock.finished_spans().iter().map(MockSpan::trace_id).collect();
+        let expected: &[u128] = if is_recorded { &[5] } else { &[] };
+        assert_eq!(traces, expected, "{trusts} {name} {is_sampled}");
     }
 }
 
