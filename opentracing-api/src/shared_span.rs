@@ -168,9 +168,9 @@ impl SharedSpan {
 
     /// Lends the span to code that wants a `&mut Span`.
     ///
-    /// The lock is held meanwhile: other owners wait, and `f` must not call setters of this very
-    /// span through another handle, which would wait forever. Its context can be read and
-    /// children can be started.
+    /// The lock is held meanwhile: other owners wait, and `f` must neither call setters of this very
+    /// span through another handle nor finish it, also by closing its scope, which would wait forever.
+    /// Its context can be read and children can be started.
     pub fn with<R>(&self, f: impl FnOnce(&mut Span) -> R) -> R {
         match self.access() {
             Some(mut access) => {

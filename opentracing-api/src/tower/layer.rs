@@ -85,6 +85,7 @@ impl TraceLayer {
     /// Runs `hook` for each request whose span has begun: to set more tags, or other values for those of the layer.
     ///
     /// Such as the `peer.ipv4` of a caller, which servers keep in the request's extensions: axum in `ConnectInfo`.
+    /// The span is not active in a hook: a span that starts there is no child of it by itself.
     pub fn on_request(
         mut self,
         hook: impl Fn(&RequestHead<'_>, &SharedSpan) + Send + Sync + 'static,
@@ -110,6 +111,9 @@ impl TraceLayer {
     /// own sampler as for a new trace: neither a sampled flag nor a debug flag nor a debug id has traces recorded, and an
     /// unsampled flag does not keep them from it. A tracer that does not know [`SpanContext::UNDECIDED`] takes the trace as
     /// unsampled. Clients have nothing to trust: there it changes nothing.
+    ///
+    /// A sampler that decides by the trace id alone, as a probabilistic one does, is still asked about an id that the
+    /// stranger chose, who can choose one that is kept. Where that matters, sample such a server's roots by rate.
     ///
     /// [`SpanContext::UNDECIDED`]: crate::SpanContext::UNDECIDED
     pub fn trust_remote_sampling(mut self, trusts: bool) -> Self {
