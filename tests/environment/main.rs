@@ -201,3 +201,17 @@ fn a_value_without_end_is_told_in_one_short_line() {
         "{said:?}"
     );
 }
+
+#[test]
+fn resources_of_two_schemas_are_told_where_they_meet() {
+    // The logger is this whole process's, and no other test here needs one: what they look at is said by their children.
+    let (sender, said) = std::sync::mpsc::channel();
+    otel_core::diagnostics::set_logger(move |_, message| _ = sender.send(message.to_string()));
+    let [old, new] =
+        ["old", "new"].map(|schema| otel_core::Resource::empty().with_schema_url(schema));
+    assert_eq!(old.merge(&old).merge(&otel_core::Resource::empty()).schema_url(), "old");
+    assert_eq!(said.try_iter().count(), 0);
+    assert_eq!(old.merge(&new).schema_url(), "");
+    let said: Vec<String> = said.try_iter().collect();
+    assert!(said.len() == 1 && said[0].contains(r#""old""#) && said[0].contains(r#""new""#));
+}
