@@ -134,6 +134,13 @@ mod tests {
     }
 
     #[test]
+    fn names_differ_by_case_and_values_are_any_text() {
+        let baggage = Baggage::new().with("User", "größe, = ;\n").with("user", "");
+        assert_eq!((baggage.get("User"), baggage.get("user")), (Some("größe, = ;\n"), Some("")));
+        assert_eq!((baggage.get("USER"), baggage.len()), (None, 2));
+    }
+
+    #[test]
     fn of_a_repeated_name_the_last_value_stays() {
         let item = |name: &str, value: &str| BaggageItem {
             name: name.into(),

@@ -246,6 +246,22 @@ mod tests {
     }
 
     #[test]
+    fn changing_makes_a_new_context_and_leaves_the_old_one() {
+        let old = SpanContext::new(TraceId::from_parts(0, 1), SpanId::new(2), TraceFlags::NONE);
+        let new = old
+            .clone()
+            .with_flags(TraceFlags::SAMPLED)
+            .with_remote(true)
+            .with_trace_state(TraceState::parse("a=1").unwrap_or_default());
+        assert!(!old.is_sampled() && !old.is_remote() && old.trace_state().is_empty());
+        assert!(new.is_sampled() && new.is_remote() && !new.trace_state().is_empty());
+        assert_eq!((new.trace_id(), new.span_id()), (old.trace_id(), old.span_id()));
+        assert_ne!(new, old);
+        assert_eq!(new.clone().with_remote(false), new, "where it comes from makes no difference");
+        assert!(new.with_trace_state(TraceState::default()).trace_state().is_empty());
+    }
+
+    #[test]
     fn a_context_stays_small() {
         assert_eq!(size_of::<SpanContext>(), 40);
     }

@@ -323,4 +323,26 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_closed_exporter_refuses_batches_and_keeps_what_it_has() {
+        let (mut buf, scope) = (SpanBuf::new(), InstrumentationScope::default());
+        buf.start("span", SpanKind::Internal, SpanIds::default());
+        let frames = buf.finish(SpanTimes::default(), &scope).frame().to_vec();
+        let (resource, count) = (Resource::empty(), SpanCount::known(1));
+        let batch = SpanBatch::new(&resource, &[], &frames, &count);
+        let kept = InMemoryExporter::new();
+        let exporters: [Box<dyn SpanExporter>; 2] =
+            [Box::new(kept.clone()), Box::new(NoopExporter::new())];
+        for mut exporter in exporters {
+            exporter.export(&batch).unwrap();
+            exporter.close(Duration::from_secs(1)).unwrap();
+            assert!(matches!(exporter.export(&batch), Err(ExportError::Closed)), "{exporter:?}");
+            exporter.flush(Duration::from_secs(1)).unwrap();
+            exporter.close(Duration::from_secs(1)).unwrap();
+        }
+        assert_eq!(kept.finished_spans().len(), 1);
+        kept.clear();
+        assert!(kept.finished_spans().is_empty());
+    }
 }

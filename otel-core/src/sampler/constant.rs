@@ -64,3 +64,27 @@ impl Sampler for ConstSampler {
         format!("ConstSampler{{{}}}", self.is_on)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::TraceId;
+    use crate::sampler::SamplingDecision::{Drop, RecordAndSample};
+
+    #[test]
+    fn each_keeps_everything_or_nothing_and_says_who_it_is() {
+        let samplers: [(&dyn Sampler, _, _); 4] = [
+            (&AlwaysOnSampler, RecordAndSample, "AlwaysOnSampler"),
+            (&AlwaysOffSampler, Drop, "AlwaysOffSampler"),
+            (&ConstSampler::new(true), RecordAndSample, "ConstSampler{true}"),
+            (&ConstSampler::new(false), Drop, "ConstSampler{false}"),
+        ];
+        for (sampler, decision, description) in samplers {
+            for trace_id in [TraceId::from_parts(0, 1), TraceId::from_parts(u64::MAX, u64::MAX)] {
+                let result = sampler.should_sample(&SamplingInput::new(trace_id, "span"));
+                assert_eq!(result.decision, decision, "{description}");
+            }
+            assert_eq!(sampler.description(), description);
+        }
+    }
+}

@@ -146,6 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn the_description_names_all_five_delegates() {
+        assert_eq!(
+            ParentBasedSampler::default().description(),
+            "ParentBased{root:AlwaysOnSampler,remoteParentSampled:AlwaysOnSampler,remoteParentNotSampled:AlwaysOffSampler,localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}"
+        );
+        let inverted = ParentBasedSampler::new(AlwaysOffSampler)
+            .remote_sampled(AlwaysOffSampler)
+            .remote_not_sampled(AlwaysOnSampler)
+            .local_sampled(AlwaysOffSampler)
+            .local_not_sampled(AlwaysOnSampler);
+        assert_eq!(
+            inverted.description(),
+            "ParentBased{root:AlwaysOffSampler,remoteParentSampled:AlwaysOffSampler,remoteParentNotSampled:AlwaysOnSampler,localParentSampled:AlwaysOffSampler,localParentNotSampled:AlwaysOnSampler}"
+        );
+    }
+
+    #[test]
     fn a_parent_that_left_the_decision_open_counts_as_none() {
         let parent =
             SpanContext::new(TraceId::from_parts(1, 1), SpanId::new(1), TraceFlags::DEFERRED);
