@@ -86,7 +86,7 @@ impl fmt::Display for Configuration {
         let rows: Vec<[String; 2]> = self
             .settings
             .iter()
-            .map(|setting| [setting.name.to_owned(), on_one_line(&setting.value)])
+            .map(|setting| [setting.name.to_owned(), shown(&setting.value)])
             .collect();
         let width = |column: usize| {
             let lengths = rows.iter().map(|row| row[column].chars().count());
@@ -158,8 +158,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Shows what would spoil a table, or talk to a terminal, as an escape.
-fn on_one_line(value: &str) -> String {
+/// Shows what would spoil a table, or talk to a terminal, as an escape, and nothing as a dash.
+fn shown(value: &str) -> String {
+    if value.is_empty() {
+        return "-".to_owned();
+    }
     let mut line = String::with_capacity(value.len());
     for character in value.chars() {
         if character.is_control() {
@@ -192,7 +195,7 @@ mod tests {
             format!(
                 "A       line\\nbreak\\u{{1b}}[2J  environment, GENERAL\n\
                  LONGER  {long}  code\n\
-                 B                             default\n\
+                 B       -                     default\n\
                  B: \"\\n\" is left out, allowed: text\n"
             )
         );
