@@ -153,3 +153,23 @@ impl RecentSpans {
 }
 
 const MAX_RECENT_SPANS: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_spans_that_were_drawn_last_are_remembered() {
+        let (trace_id, mut recent) = (TraceId::from_parts(0, 1), RecentSpans::default());
+        let last = 3 * MAX_RECENT_SPANS as u64;
+        (1..=last).for_each(|id| recent.add(trace_id, SpanId::new(id)));
+        // One that comes again takes no second place.
+        (0..10).for_each(|_| recent.add(trace_id, SpanId::new(last)));
+        assert_eq!((recent.ids.len(), recent.in_order.len()), (MAX_RECENT_SPANS, MAX_RECENT_SPANS));
+        let oldest = last - MAX_RECENT_SPANS as u64 + 1;
+        for (id, is_known) in [(1, false), (oldest - 1, false), (oldest, true), (last, true)] {
+            assert_eq!(recent.contains(trace_id, SpanId::new(id)), is_known, "{id}");
+        }
+        assert!(!recent.contains(TraceId::from_parts(0, 2), SpanId::new(last)));
+    }
+}

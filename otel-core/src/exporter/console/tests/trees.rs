@@ -160,6 +160,29 @@ trace ID, 4 spans
 }
 
 #[test]
+fn an_answer_to_a_caller_that_waits_here_waits_with_it() {
+    let page = Page::default();
+    let provider = drawing(ConsoleExporter::to_writer(page.clone()));
+    let tracer = provider.tracer("test");
+    let root = tracer.start("root");
+    let ask = child_of(&tracer, "ask", &root);
+    let answer = called_from(&tracer, "late", ask.context().trace_id(), ask.context().span_id());
+    ask.end();
+    answer.end();
+    assert_eq!((page.n_writes(), provider.counts().pending_spans), (0, 2));
+    root.end();
+    assert_eq!(
+        without_ids(&page.text()),
+        "\
+trace ID, 3 spans
+  s: root          0 ns
+  └─ ask           0 ns
+     └─ late       0 ns
+"
+    );
+}
+
+#[test]
 fn what_is_below_an_open_span_waits_while_other_parts_of_its_trace_are_drawn() {
     let page = Page::default();
     let provider = drawing(ConsoleExporter::to_writer(page.clone()));
