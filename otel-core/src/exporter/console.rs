@@ -18,8 +18,8 @@ use trees::TreeWriter;
 /// Writes spans as text, to standard output unless told otherwise; [`ConsoleFormat`] says how they look.
 ///
 /// As JSON a span is one write, as a tree a trace is, and standard output is locked for it, so that lines of other threads do
-/// not come in between. A closed pipe is an [`ExportError`], never a panic; the batch then counts as lost, though its first
-/// spans may have been written.
+/// not come in between. A closed pipe is an [`ExportError`], never a panic. As JSON the whole batch then counts as lost, though
+/// its first spans may have been written; of trees those count that could not be written.
 ///
 /// ```
 /// use otel_core::exporter::{ConsoleExporter, ConsoleFormat};

@@ -124,7 +124,8 @@ impl Trace {
         let noun = if n_spans == 1 { "span" } else { "spans" };
         let mut head = Line::default();
         head.bold(format!("trace {}, {n_spans} {noun}", TraceName(self.trace_id)));
-        head.draw(style, out)?;
+        // Whoever looks for the trace elsewhere needs the whole id.
+        head.draw(style.width(usize::MAX), out)?;
         let rows = self.rows();
         let widest = rows.iter().map(Row::n_label_chars).max().unwrap_or(0);
         let n_label_chars = widest.min(style.max_label_chars());
