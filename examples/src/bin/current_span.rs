@@ -8,7 +8,8 @@ use examples::arguments::Flags;
 use examples::program;
 use otel_core::exporter::{ConsoleExporter, ConsoleFormat};
 use otel_core::{
-    BatchProcessor, Context, Resource, Tracer, TracerProvider, global_tracer, set_global_provider,
+    BatchProcessor, Resource, SharedSpan, Tracer, TracerProvider, global_tracer,
+    set_global_provider,
 };
 
 /// Named after the part of the program that it is for, and kept for all of its spans.
@@ -16,9 +17,8 @@ static TRACER: Tracer = global_tracer("kitchen");
 
 /// Knows nothing of the span that it works in: it asks for the current one.
 fn bake_cake() {
-    if let Some(span) = Context::current().span() {
-        span.add_event("into the oven", &[("oven.celsius", 180.into())]);
-    }
+    let span = SharedSpan::current();
+    span.add_event("into the oven", &[("oven.celsius", 180.into())]);
 }
 
 /// A span that is not the current one: what happens in the oven is told of its parent.

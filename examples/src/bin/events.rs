@@ -9,36 +9,34 @@ use examples::arguments::Flags;
 use examples::program;
 use otel_core::exporter::{ConsoleExporter, ConsoleFormat};
 use otel_core::{
-    BatchProcessor, Context, StatusCode, TracerProvider, global_tracer, set_global_provider,
+    BatchProcessor, SharedSpan, StatusCode, TracerProvider, global_tracer, set_global_provider,
 };
 
 /// Adding events: what happened, at a moment of the current span.
 fn enqueue(queue: &mut VecDeque<i64>, item: i64) {
     queue.push_back(item);
-    if let Some(span) = Context::current().span() {
-        span.add_event(
-            "enqueued item",
-            &[
-                ("item.id", item.into()),
-                ("queue.id", "kitchen".into()),
-                ("queue.length", (queue.len() as i64).into()),
-            ],
-        );
-    }
+    SharedSpan::current().add_event(
+        "enqueued item",
+        &[
+            ("item.id", item.into()),
+            ("queue.id", "kitchen".into()),
+            ("queue.length", (queue.len() as i64).into()),
+        ],
+    );
 }
 
 /// Recording exceptions: an event with the error's type, message and causes. The status is another thing: an error that was
 /// dealt with leaves it alone.
 fn sell(price: &str) -> Option<f64> {
-    let error = match price.parse::<f64>() {
-        Ok(price) => return Some(price),
-        Err(error) => error,
-    };
-    if let Some(span) = Context::current().span() {
-        span.record_error(&error);
-        span.set_status(StatusCode::Error, "error happened");
+    match price.parse::<f64>() {
+        Ok(price) => Some(price),
+        Err(error) => {
+            let span = SharedSpan::current();
+            span.record_error(&error);
+            span.set_status(StatusCode::Error, "error happened");
+            None
+        }
     }
-    None
 }
 
 fn run(_: &Flags) -> Result<(), Box<dyn Error>> {
