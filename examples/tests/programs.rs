@@ -1,7 +1,7 @@
 //! The programs as a user starts them, with an agent of the test's own on a free port.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -229,6 +229,51 @@ fn what_happens_is_told_of_the_span_that_is_current() {
         ["bake-cake", event, "bake-cake, without a closure"],
     ];
     assert_eq!(told, [expected.as_flattened(), &[event]].concat(), "{printed}");
+}
+
+#[test]
+fn otlp_sends_three_spans_to_a_collector() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let collector = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+        }
+        let length = head.lines().find_map(|line| {
+            line.to_lowercase().strip_prefix("content-length: ").map(|length| length.parse())
+        });
+        let mut body = vec![0; length.unwrap().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        (head, body)
+    });
+    let output = run(OTLP, &["--endpoint", &url]);
+    assert!(output.status.success(), "{output:?}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains(&format!("3 spans sent to {url}/v1/traces, 0 lost.")), "{printed}");
+    let (head, body) = collector.join().unwrap();
+    assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
+    for name in ["foo", "bar", "baz", "my-helloworld-service"] {
+        let has_name = body.windows(name.len()).any(|window| window == name.as_bytes());
+        assert!(has_name, "{name}");
+    }
+}
+
+#[test]
+fn otlp_ends_in_peace_where_no_collector_listens() {
+    let (_nobody, url) = url_of_nobody();
+    let output = run(OTLP, &["--endpoint", &url]);
+    assert!(output.status.success(), "{output:?}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains(&format!("0 spans sent to {url}/v1/traces, 3 lost.")), "{printed}");
+    assert!(printed.contains("Nobody answers there"), "{printed}");
+
+    let output = run(OTLP, &["--endpoint", "localhost:4318"]);
+    assert!(!output.status.success(), "{output:?}");
+    assert!(text(&output.stderr).contains("http://"), "{output:?}");
 }
 
 #[test]
@@ -645,7 +690,8 @@ const CURRENT_SPAN: &str = env!("CARGO_BIN_EXE_current_span");
 const ATTRIBUTES: &str = env!("CARGO_BIN_EXE_attributes");
 const EVENTS: &str = env!("CARGO_BIN_EXE_events");
 const RESOURCE: &str = env!("CARGO_BIN_EXE_resource");
-const ALL: [&str; 13] = [
+const OTLP: &str = env!("CARGO_BIN_EXE_otlp");
+const ALL: [&str; 14] = [
     QUICKSTART,
     HELLO_TRACE,
     HTTP_SERVER,
@@ -659,5 +705,6 @@ const ALL: [&str; 13] = [
     ATTRIBUTES,
     EVENTS,
     RESOURCE,
+    OTLP,
 ];
 const WAIT: Duration = Duration::from_secs(60);

@@ -119,6 +119,11 @@ impl OtlpExporter {
         }
     }
 
+    /// Returns where spans are posted to, without what may be secret in a URL.
+    pub fn endpoint(&self) -> String {
+        self.settings.endpoint.to_string()
+    }
+
     /// Returns a handle to the counters, which works after the exporter has moved away.
     pub fn stats(&self) -> OtlpStatsHandle {
         OtlpStatsHandle::new(Arc::clone(&self.counters))
