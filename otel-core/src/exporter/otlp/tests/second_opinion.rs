@@ -227,11 +227,11 @@ impl Case {
                 .events
                 .iter()
                 .take(events)
-                .map(|(name, time_unix_nano, fields)| otlp::span::Event {
-                    time_unix_nano: *time_unix_nano,
-                    name: name.clone(),
-                    attributes: key_values(&fields[..fields.len().min(fields_each)]),
-                    dropped_attributes_count: fields.len().saturating_sub(fields_each) as u32,
+                .map(|(name, time_unix_nano, fields)| {
+                    let (attributes, dropped_attributes_count) =
+                        expected_fields(fields, fields_each);
+                    let (name, time_unix_nano) = (name.clone(), *time_unix_nano);
+                    otlp::span::Event { time_unix_nano, name, attributes, dropped_attributes_count }
                 })
                 .collect(),
             dropped_events_count: self.events.len().saturating_sub(events) as u32,
@@ -239,13 +239,17 @@ impl Case {
                 .links
                 .iter()
                 .take(links)
-                .map(|link| otlp::span::Link {
-                    trace_id: trace_id_of(link.ids.0, link.ids.1),
-                    span_id: link.ids.2.to_be_bytes().to_vec(),
-                    trace_state: link.trace_state.clone(),
-                    attributes: key_values(&link.fields[..link.fields.len().min(fields_each)]),
-                    dropped_attributes_count: link.fields.len().saturating_sub(fields_each) as u32,
-                    flags: flags_of(link.flags, link.is_remote),
+                .map(|link| {
+                    let (attributes, dropped_attributes_count) =
+                        expected_fields(&link.fields, fields_each);
+                    otlp::span::Link {
+                        trace_id: trace_id_of(link.ids.0, link.ids.1),
+                        span_id: link.ids.2.to_be_bytes().to_vec(),
+                        trace_state: link.trace_state.clone(),
+                        attributes,
+                        dropped_attributes_count,
+                        flags: flags_of(link.flags, link.is_remote),
+                    }
                 })
                 .collect(),
             dropped_links_count: self.links.len().saturating_sub(links) as u32,
@@ -309,6 +313,14 @@ pub(super) fn key_values(fields: &[(String, Any)]) -> Vec<common::KeyValue> {
         ..Default::default()
     };
     fields.iter().map(key_value).collect()
+}
+
+/// Returns the fields of an event or a link that a record keeps, and how many it does not: those without a key, and those
+/// past the limit.
+fn expected_fields(fields: &Fields, most: usize) -> (Vec<common::KeyValue>, u32) {
+    let with_key = fields.iter().filter(|(key, _)| !key.is_empty());
+    let kept: Fields = with_key.take(most).cloned().collect();
+    (key_values(&kept), (fields.len() - kept.len()) as u32)
 }
 
 fn context_of((high, low, span_id): (u64, u64, u64), flags: u16) -> SpanContext {
