@@ -7,7 +7,9 @@
 
 use super::protobuf::{Wire, Writer, varint_len};
 use crate::instrumentation_scope::InstrumentationScope;
-use crate::record::{Attribute, Attributes, EventView, LinkView, SpanView, ValueView};
+use crate::record::{
+    Attribute, Attributes, EventView, LinkView, SpanView, ValueView, encode_attributes,
+};
 use crate::resource::Resource;
 use crate::span::{SpanKind, StatusCode};
 use crate::span_context::TraceFlags;
@@ -88,12 +90,24 @@ pub(super) fn write_resource(out: &mut Writer, resource: &Resource) {
     });
 }
 
+/// Appends the field that stands behind the spans of a `ResourceSpans`.
+pub(super) fn write_resource_schema(out: &mut Writer, resource: &Resource) {
+    out.bytes_field(resource_spans::SCHEMA_URL, resource.schema_url().as_bytes());
+}
+
 /// Appends the field of a `ScopeSpans` that says who made its spans.
 pub(super) fn write_scope(out: &mut Writer, scope: &InstrumentationScope) {
+    let attributes = encode_attributes(scope.attributes());
     out.message::<1>(scope_spans::SCOPE, |out| {
         out.bytes_field(scope::NAME, scope.name().as_bytes());
         out.bytes_field(scope::VERSION, scope.version().as_bytes());
+        write_attributes(out, scope::ATTRIBUTES, Attributes::of(&attributes));
     });
+}
+
+/// Appends the field that stands behind the spans of a `ScopeSpans`.
+pub(super) fn write_scope_schema(out: &mut Writer, scope: &InstrumentationScope) {
+    out.bytes_field(scope_spans::SCHEMA_URL, scope.schema_url().as_bytes());
 }
 
 #[inline]
@@ -212,11 +226,13 @@ pub(super) mod traces_data {
 pub(super) mod resource_spans {
     pub(in super::super) const RESOURCE: u8 = 1;
     pub(in super::super) const SCOPE_SPANS: u8 = 2;
+    pub(super) const SCHEMA_URL: u8 = 3;
 }
 
 mod scope_spans {
     pub(super) const SCOPE: u8 = 1;
     pub(super) const SPANS: u8 = 2;
+    pub(super) const SCHEMA_URL: u8 = 3;
 }
 
 mod resource {
@@ -226,6 +242,7 @@ mod resource {
 mod scope {
     pub(super) const NAME: u8 = 1;
     pub(super) const VERSION: u8 = 2;
+    pub(super) const ATTRIBUTES: u8 = 3;
 }
 
 mod span {

@@ -32,6 +32,7 @@ pub(super) struct OpenRequest {
 struct ResourceGroup {
     resource: Resource,
     head: Writer,
+    tail: Writer,
     scopes: Vec<ScopeGroup>,
     last: usize,
 }
@@ -41,6 +42,7 @@ struct ScopeGroup {
     scope: InstrumentationScope,
     head: Writer,
     spans: Writer,
+    tail: Writer,
 }
 
 impl OpenRequest {
@@ -105,17 +107,17 @@ impl OpenRequest {
         self.last = index;
         let group = &mut self.resources[index];
         if group.is_unused() {
-            self.n_bytes += MAX_HEAD_BYTES + group.head.len();
+            self.n_bytes += MAX_HEAD_BYTES + group.head.len() + group.tail.len();
         }
         let index =
-            find(&group.scopes, group.last, |group| group.scope == *scope).unwrap_or_else(|| {
+            find(&group.scopes, group.last, |group| group.is_of(scope)).unwrap_or_else(|| {
                 group.scopes.push(ScopeGroup::new(scope));
                 group.scopes.len() - 1
             });
         group.last = index;
         let group = &mut group.scopes[index];
         if group.spans.len() == 0 {
-            self.n_bytes += MAX_HEAD_BYTES + group.head.len();
+            self.n_bytes += MAX_HEAD_BYTES + group.head.len() + group.tail.len();
         }
         group
     }
@@ -137,9 +139,10 @@ impl OpenRequest {
 
 impl ResourceGroup {
     fn new(resource: &Resource) -> Self {
-        let mut head = Writer::default();
+        let (mut head, mut tail) = (Writer::default(), Writer::default());
         encode::write_resource(&mut head, resource);
-        Self { resource: resource.clone(), head, scopes: Vec::new(), last: 0 }
+        encode::write_resource_schema(&mut tail, resource);
+        Self { resource: resource.clone(), head, tail, scopes: Vec::new(), last: 0 }
     }
 
     fn is_unused(&self) -> bool {
@@ -155,7 +158,7 @@ impl ResourceGroup {
         }
         let mut head = Writer::default();
         head.key(traces_data::RESOURCE_SPANS, Wire::Bytes);
-        head.varint((self.head.len() + scopes_len) as u64);
+        head.varint((self.head.len() + scopes_len + self.tail.len()) as u64);
         head.raw(self.head.as_bytes());
         body.extend_from_slice(head.as_bytes());
         for group in scopes() {
@@ -165,19 +168,27 @@ impl ResourceGroup {
             head.raw(group.head.as_bytes());
             body.extend_from_slice(head.as_bytes());
             body.extend_from_slice(group.spans.as_bytes());
+            body.extend_from_slice(group.tail.as_bytes());
         }
+        body.extend_from_slice(self.tail.as_bytes());
     }
 }
 
 impl ScopeGroup {
     fn new(scope: &InstrumentationScope) -> Self {
-        let mut head = Writer::default();
+        let (mut head, mut tail) = (Writer::default(), Writer::default());
         encode::write_scope(&mut head, scope);
-        Self { scope: scope.clone(), head, spans: Writer::default() }
+        encode::write_scope_schema(&mut tail, scope);
+        Self { scope: scope.clone(), head, spans: Writer::default(), tail }
+    }
+
+    #[inline]
+    fn is_of(&self, scope: &InstrumentationScope) -> bool {
+        self.scope.is_same(scope) || self.scope == *scope
     }
 
     fn len(&self) -> usize {
-        self.head.len() + self.spans.len()
+        self.head.len() + self.spans.len() + self.tail.len()
     }
 }
 

@@ -79,9 +79,9 @@ fn requests_of(spans: &Spans, max_bytes: usize) -> Vec<Request> {
 }
 
 fn resource_of(number: usize) -> Resource {
-    let key_values = resource_fields(number);
-    Resource::empty()
-        .with(key_values.iter().map(|(key, value)| KeyValue::new(key.as_str(), value.borrowed())))
+    let fields = resource_fields(number);
+    let resource = Resource::empty().with(fields.iter().map(|(key, value)| owned(key, value)));
+    resource.with_schema_url("http://resource".repeat(number))
 }
 
 fn resource_fields(number: usize) -> Vec<(String, Any)> {
@@ -96,7 +96,18 @@ fn resource_fields(number: usize) -> Vec<(String, Any)> {
 }
 
 fn scope_of(number: usize) -> InstrumentationScope {
-    InstrumentationScope::new("s".repeat(60 * number), "1".repeat(number))
+    let scope = InstrumentationScope::new("s".repeat(60 * number), "1".repeat(number));
+    let fields = scope_fields(number);
+    let scope = scope.with_schema_url("http://scope".repeat(number / 2));
+    scope.with_attributes(fields.iter().map(|(key, value)| owned(key, value)))
+}
+
+fn scope_fields(number: usize) -> Vec<(String, Any)> {
+    (0..number).map(|index| (format!("key {index}"), Any::I64(number as i64))).collect()
+}
+
+fn owned(key: &str, value: &Any) -> KeyValue {
+    KeyValue::new(key, value.borrowed())
 }
 
 /// Groups the spans from the `n_sent`th on, in the order in which their resources and scopes first came.
@@ -121,10 +132,11 @@ fn expected_group(resource: usize, scopes: Scopes) -> otlp::ResourceSpans {
         scope: Some(common::InstrumentationScope {
             name: scope_of(scope).name().to_owned(),
             version: scope_of(scope).version().to_owned(),
+            attributes: key_values(&scope_fields(scope)),
             ..Default::default()
         }),
         spans,
-        ..Default::default()
+        schema_url: "http://scope".repeat(scope / 2),
     });
     otlp::ResourceSpans {
         resource: Some(resource::Resource {
@@ -132,7 +144,7 @@ fn expected_group(resource: usize, scopes: Scopes) -> otlp::ResourceSpans {
             ..Default::default()
         }),
         scope_spans: scope_spans.collect(),
-        ..Default::default()
+        schema_url: "http://resource".repeat(resource),
     }
 }
 
