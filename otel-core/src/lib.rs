@@ -1,8 +1,8 @@
 //! An OpenTelemetry-model tracing engine.
 //!
 //! A span is turned into bytes as it is recorded, waits as bytes in a queue, and is read in place by exporters: nothing
-//! in between is a tree of strings. The engine opens no socket; `jaeger-udp` delivers to Jaeger, `opentracing-shim` puts
-//! the OpenTracing API in front.
+//! in between is a tree of strings. The engine opens no socket, unless its feature
+//! `otlp` is asked for; `jaeger-udp` delivers to Jaeger, `opentracing-shim` puts the OpenTracing API in front.
 //!
 //! ```
 //! use std::time::Duration;
@@ -36,9 +36,18 @@
 //! | [`propagation`] | span contexts and baggage in headers: W3C's, Jaeger's, B3's and OpenTracing's |
 //! | [`record`] | a span as bytes: written by setters, read by exporters |
 //! | [`BatchProcessor`], [`SimpleProcessor`] | from the end of a span to an exporter |
-//! | [`exporter`] | where spans go: console, as JSON or as trees, memory, and the trait for others |
+//! | [`exporter`] | where spans go: console, as JSON or as trees, memory, a Collector (feature `otlp`), and the trait for others |
 //! | [`mod@env`] | settings from environment variables, and what they came to be |
 //! | [`diagnostics`] | what the library says about itself |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `otlp` | `exporter::otlp`: spans go to an OpenTelemetry Collector, as protobuf over HTTP |
+//! | `otlp-tls` | the same over HTTPS |
 //!
 //! # Fork
 //!

@@ -77,6 +77,8 @@ fn the_engine_knows_neither_thrift_nor_jaegers_socket_nor_the_api() {
         ),
         [""; 0]
     );
+    let client = "otel-core/src/exporter/otlp/http_client.rs";
+    assert_eq!(files_with("otel-core/src", &["ureq::Agent", "ureq::post"]), [client]);
 }
 
 #[test]
@@ -106,6 +108,10 @@ fn one_file_sends_and_one_receives() {
 fn encoders_do_no_io() {
     let words = ["std::net", "std::fs", "std::io", "std::thread", "Instant", "SystemTime"];
     assert_eq!(files_with("jaeger-udp/src/codec", &words), [""; 0]);
+    let files = files_with("otel-core/src/exporter/otlp", &words);
+    let encoders = ["encode.rs", "protobuf.rs", "request.rs", "answer.rs"];
+    let is_encoder = |file: &String| encoders.iter().any(|encoder| file.ends_with(encoder));
+    assert!(!files.iter().any(is_encoder), "{files:?}");
 }
 
 #[test]
