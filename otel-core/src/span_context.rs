@@ -61,6 +61,17 @@ impl SpanContext {
         Self { trace_id, span_id, flags, is_remote: false, trace_state }
     }
 
+    /// Puts a context from another process together whole, likewise.
+    #[inline]
+    pub(crate) const fn remote(
+        trace_id: TraceId,
+        span_id: SpanId,
+        flags: TraceFlags,
+        trace_state: Option<Arc<TraceState>>,
+    ) -> Self {
+        Self { trace_id, span_id, flags, is_remote: true, trace_state }
+    }
+
     /// Makes the context of a child: the same trace, flags and trace state.
     #[inline]
     pub(crate) fn child(&self, span_id: SpanId) -> Self {

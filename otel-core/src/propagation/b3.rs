@@ -63,18 +63,16 @@ impl B3Propagator {
         self
     }
 
-    fn trace_id(&self, trace_id: TraceId) -> StackText<32> {
-        let mut digits = StackText::new();
+    fn push_trace_id<const N: usize>(&self, trace_id: TraceId, into: &mut StackText<N>) {
         if trace_id.high() != 0 || !self.are_trace_ids_short {
-            digits.push_u64(trace_id.high());
+            into.push_u64(trace_id.high());
         }
-        digits.push_u64(trace_id.low());
-        digits
+        into.push_u64(trace_id.low());
     }
 
     fn inject_single(&self, span_context: &SpanContext, carrier: &mut dyn Injector) {
         let mut value = StackText::<MAX_WRITTEN_BYTES>::new();
-        value.push(self.trace_id(span_context.trace_id()).as_bytes());
+        self.push_trace_id(span_context.trace_id(), &mut value);
         value.push(b"-");
         value.push_u64(span_context.span_id().as_u64());
         value.push(match Sampling::of(span_context.flags()) {
@@ -87,9 +85,10 @@ impl B3Propagator {
     }
 
     fn inject_multi(&self, span_context: &SpanContext, carrier: &mut dyn Injector) {
-        let mut span_id = StackText::<16>::new();
+        let (mut trace_id, mut span_id) = (StackText::<32>::new(), StackText::<16>::new());
+        self.push_trace_id(span_context.trace_id(), &mut trace_id);
         span_id.push_u64(span_context.span_id().as_u64());
-        carrier.set(TRACE_ID, self.trace_id(span_context.trace_id()).as_str());
+        carrier.set(TRACE_ID, trace_id.as_str());
         carrier.set(SPAN_ID, span_id.as_str());
         match Sampling::of(span_context.flags()) {
             Sampling::Deferred => {}
@@ -278,8 +277,8 @@ const PARENT_ID: &str = "x-b3-parentspanid";
 const SAMPLED: &str = "x-b3-sampled";
 const FLAGS: &str = "x-b3-flags";
 
-/// 32, 16 and 1 characters, and the dashes.
-const MAX_WRITTEN_BYTES: usize = 51;
+/// 32, 16 and 1 characters and the dashes are 51.
+const MAX_WRITTEN_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests;

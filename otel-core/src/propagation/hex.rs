@@ -89,15 +89,19 @@ const NO_DIGIT: u8 = 0x80;
 
 const LOWER_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// A short text of ASCII on the stack. What does not fit is left out: `N` is the length of the longest.
+/// A short text of ASCII on the stack. What does not fit is left out. `N` is a multiple of 16, so that the whole of it is
+/// checked to be text faster than the part that is used.
 #[derive(Debug)]
+#[repr(align(16))]
 pub(super) struct StackText<const N: usize> {
+    /// Behind the text there are zeros, which are ASCII too.
     bytes: [u8; N],
     len: usize,
 }
 
 impl<const N: usize> StackText<N> {
     pub(super) fn new() -> Self {
+        const { assert!(N % 16 == 0) };
         Self { bytes: [0; N], len: 0 }
     }
 
@@ -123,12 +127,17 @@ impl<const N: usize> StackText<N> {
         self.push(&pair_of(number));
     }
 
+    #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
+    #[inline]
     pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+        std::str::from_utf8(&self.bytes)
+            .ok()
+            .and_then(|all| all.get(..self.len))
+            .unwrap_or_default()
     }
 }
 
@@ -218,12 +227,12 @@ mod tests {
                 assert_eq!(text.as_str(), format!("{number:016x}"));
             }
         }
-        let mut text = StackText::<19>::new();
+        let mut text = StackText::<32>::new();
         text.push_u64(0x1F);
         text.push(b"-");
         text.push_u8(0xA);
         assert_eq!(text.as_str(), "000000000000001f-0a");
-        text.push(b"too long");
-        assert_eq!(text.as_bytes().len(), 19);
+        text.push(b"too long to fit");
+        assert_eq!(text.as_str(), "000000000000001f-0a");
     }
 }

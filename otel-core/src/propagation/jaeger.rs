@@ -389,7 +389,7 @@ pub(super) fn flags_to_jaeger(flags: TraceFlags) -> u8 {
 }
 
 /// Takes percent-coding off; `None` for a value too long to be a span context afterwards, or with a stray `%`.
-fn percent_decoded(mut value: &[u8]) -> Option<StackText<MAX_READ_BYTES>> {
+fn percent_decoded(mut value: &[u8]) -> Option<StackText<DECODED_BYTES>> {
     let mut decoded = StackText::new();
     while let [byte, after @ ..] = value {
         if decoded.as_bytes().len() == MAX_READ_BYTES {
@@ -474,8 +474,11 @@ const PADDED_BYTES: usize = 21;
 /// 32, 16, 16 and 2 digits, and the colons.
 const MAX_READ_BYTES: usize = 69;
 
-/// 32, 16, 1 and 1 digits, and the colons.
-const MAX_WRITTEN_BYTES: usize = 53;
+/// Room for these.
+const DECODED_BYTES: usize = 80;
+
+/// 32, 16, 1 and 1 digits and the colons are 53.
+const MAX_WRITTEN_BYTES: usize = 64;
 
 const MAX_BAGGAGE_ENTRIES: usize = 64;
 

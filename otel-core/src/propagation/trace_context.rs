@@ -1,5 +1,7 @@
 //! W3C Trace Context: `traceparent` and `tracestate`.
 
+use std::sync::Arc;
+
 use super::hex::{self, StackText};
 use super::text;
 use super::{Extracted, Extractor, Injector, Propagator};
@@ -44,12 +46,11 @@ impl Propagator for TraceContextPropagator {
             n_values += 1;
         });
         let only_value = value.filter(|_| n_values == 1);
-        let span_context = only_value.and_then(|value| parse_traceparent(text::trimmed(value)));
+        let ids = only_value.and_then(|value| parse_traceparent(text::trimmed(value)));
         Extracted {
-            malformed_headers: u32::from(n_values > 0 && span_context.is_none()),
-            span_context: span_context.map(|span_context| match extract_trace_state(carrier) {
-                Some(trace_state) => span_context.with_trace_state(trace_state),
-                None => span_context,
+            malformed_headers: u32::from(n_values > 0 && ids.is_none()),
+            span_context: ids.map(|(trace_id, span_id, flags)| {
+                SpanContext::remote(trace_id, span_id, flags, extract_trace_state(carrier))
             }),
             ..Extracted::default()
         }
@@ -61,7 +62,8 @@ impl Propagator for TraceContextPropagator {
 }
 
 /// Reads a value without whitespace around it; `None` for a malformed one, or a zero id.
-fn parse_traceparent(value: &str) -> Option<SpanContext> {
+#[inline]
+fn parse_traceparent(value: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     let (value, rest) = value.as_bytes().split_at_checked(TRACEPARENT_BYTES)?;
     let [v0, v1, b'-', ids_and_flags @ ..] = value else { return None };
     match (hex::read_lower::<2>(&[*v0, *v1])?, rest) {
@@ -75,18 +77,21 @@ fn parse_traceparent(value: &str) -> Option<SpanContext> {
     let trace_id = TraceId::from_parts(hex::read_lower::<16>(high)?, hex::read_lower::<16>(low)?);
     let span_id = SpanId::new(hex::read_lower::<16>(span_id)?);
     let flags = hex::read_lower::<2>(flags.strip_prefix(b"-")?)?;
-    let span_context = SpanContext::new(trace_id, span_id, TraceFlags::from_w3c(flags as u8));
-    span_context.is_valid().then(|| span_context.with_remote(true))
+    let is_valid = trace_id.is_valid() && span_id.is_valid();
+    is_valid.then(|| (trace_id, span_id, TraceFlags::from_w3c(flags as u8)))
 }
 
 /// Returns `None` also for a list that is empty or malformed.
-fn extract_trace_state(carrier: &dyn Extractor) -> Option<TraceState> {
-    let mut parser = TraceStateParser::default();
-    carrier.get_all(TRACESTATE, &mut |header| parser.push_header(header));
-    parser.finish().filter(|trace_state| !trace_state.is_empty())
+fn extract_trace_state(carrier: &dyn Extractor) -> Option<Arc<TraceState>> {
+    let mut parser: Option<TraceStateParser> = None;
+    carrier.get_all(TRACESTATE, &mut |header| {
+        parser.get_or_insert_with(TraceStateParser::default).push_header(header);
+    });
+    // Nearly always there is none.
+    parser?.finish().filter(|trace_state| !trace_state.is_empty()).map(Arc::new)
 }
 
-fn traceparent(span_context: &SpanContext) -> StackText<TRACEPARENT_BYTES> {
+fn traceparent(span_context: &SpanContext) -> StackText<WRITTEN_BYTES> {
     let mut value = StackText::new();
     value.push(b"00-");
     value.push_u64(span_context.trace_id().high());
@@ -104,6 +109,9 @@ const TRACESTATE: &str = "tracestate";
 
 /// 2, 32, 16 and 2 digits, and the dashes.
 const TRACEPARENT_BYTES: usize = 55;
+
+/// Room for these.
+const WRITTEN_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests;
