@@ -13,6 +13,17 @@ use crate::span_context::SpanContext;
 /// left out whole. Members that cannot be read are passed over; of a repeated name the last value stays; several
 /// headers make one baggage. Names that are no tokens (RFC 7230) are not written, and warned about.
 ///
+/// ```
+/// use otel_core::propagation::{BaggagePropagator, Propagator};
+/// use otel_core::{Baggage, SpanContext};
+///
+/// let baggage = Baggage::new().with("tenant", "acme, north").with_metadata("user", "4711", "ttl=30");
+/// let mut headers: Vec<(String, String)> = Vec::new();
+/// BaggagePropagator::new().inject(&SpanContext::invalid(), &baggage, &mut headers);
+/// assert_eq!(headers[0].1, "tenant=acme%2C%20north,user=4711;ttl=30");
+/// assert_eq!(BaggagePropagator::new().extract(&headers).baggage, baggage);
+/// ```
+///
 /// Source: `w3c/baggage:baggage/HTTP_HEADER_FORMAT.md`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BaggagePropagator(());

@@ -5,6 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
 /// A carrier that can be written: headers of a request, or any other pairs of text.
+///
+/// ```
+/// use otel_core::propagation::Injector;
+///
+/// /// A request of somebody's own protocol.
+/// #[derive(Default)]
+/// struct Request {
+///     headers: Vec<u8>,
+/// }
+///
+/// impl Injector for Request {
+///     fn set(&mut self, key: &str, value: &str) {
+///         // A new request has none of these headers yet.
+///         self.headers.extend_from_slice(format!("{key}: {value}\r\n").as_bytes());
+///     }
+/// }
+/// # let mut request = Request::default();
+/// # request.set("b3", "0");
+/// # assert_eq!(request.headers, b"b3: 0\r\n");
+/// ```
 pub trait Injector {
     /// Sets a pair; a pair of the same key is replaced, all others stay.
     fn set(&mut self, key: &str, value: &str);
@@ -33,7 +53,8 @@ impl Injector for Vec<(String, String)> {
 
 /// A carrier that can be read. What it holds comes from outside and is not to be trusted.
 ///
-/// The maps and lists of the standard library compare keys exactly; [`IgnoreCase`] makes headers of them.
+/// The maps and lists of the standard library compare keys exactly; [`IgnoreCase`] makes headers of them. A propagator looks
+/// for each of its headers once or twice, whatever else the carrier holds.
 pub trait Extractor {
     /// Returns the value of a key: for plain maps the one of exactly this key, for headers without regard to ASCII
     /// case. With several, the first.

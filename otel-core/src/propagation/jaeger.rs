@@ -26,8 +26,27 @@ use crate::span_context::{SpanContext, TraceFlags};
 /// [`Extracted::malformed_headers`]. Where `:` is missing, `%XX` is decoded first, once.
 ///
 /// Baggage is read and written up to 64 entries and 8192 bytes of names and values, as they are in the headers; entries that
-/// do not fit are left out, one by one. In the mode for headers, names that cannot be part of a header's name are not written. What is not written
-/// is warned about.
+/// do not fit are left out, one by one. In the mode for headers, names that cannot be part of a header's name are not
+/// written. What is not written is warned about.
+///
+/// ```
+/// use otel_core::propagation::{IgnoreCase, JaegerPropagator, Propagator};
+///
+/// // As the clients of other languages write it, and as HTTP hands it on.
+/// let headers = vec![("Uber-Trace-Id", "4ecc0a29c7a9a1c5:3d1f:0:1"), ("Uberctx-User", "ann%20b")];
+/// let jaeger = JaegerPropagator::new();
+/// let found = jaeger.extract(&IgnoreCase(&headers));
+/// assert_eq!(found.baggage.get("user"), Some("ann b"));
+///
+/// let mut sent: Vec<(String, String)> = Vec::new();
+/// jaeger.inject(&found.span_context.unwrap(), &found.baggage, &mut sent);
+/// assert_eq!(sent[0].1, "4ecc0a29c7a9a1c5:0000000000003d1f:0:1");
+/// assert_eq!(sent[1], ("uberctx-user".to_owned(), "ann%20b".to_owned()));
+///
+/// // Somebody wants this request traced, whatever the sampler says.
+/// let wanted = jaeger.extract(&vec![("jaeger-debug-id", "ticket-7")]);
+/// assert_eq!((wanted.span_context, wanted.debug_id.as_deref()), (None, Some("ticket-7")));
+/// ```
 ///
 /// Source: `jaegertracing/jaeger-client-go:propagation.go`, `jaegertracing/jaeger-client-java:…/TextMapCodec.java`,
 /// `open-telemetry/opentelemetry-java:…/JaegerPropagator.java` (limits).

@@ -38,8 +38,25 @@
 //! [`from_env`] makes those that `OTEL_PROPAGATORS` names. Carriers are maps, lists of pairs, and, for a child process,
 //! the [`EnvironmentCarrier`].
 //!
+//! # Limits
+//!
 //! What comes in is hostile until read: no propagator panics, none does more work or takes more memory than a small
-//! multiple of what the carrier holds, and baggage is limited in entries and bytes.
+//! multiple of what the carrier holds, and what is kept is limited. What is over a limit is left out whole, with a warning
+//! where it was ours to send.
+//!
+//! | what | limit |
+//! | --- | --- |
+//! | trace state | 32 members read, otherwise none; keys and values of 256 characters; 513 characters written |
+//! | W3C baggage | 180 members, 8192 bytes |
+//! | Jaeger's and OpenTracing's baggage headers | 64 entries, 8192 bytes of names and values |
+//! | baggage in Jaeger's binary form | 180 items of 4096 bytes each |
+//! | `jaeger-debug-id` | 256 bytes, the rest is cut off |
+//!
+//! # Errors
+//!
+//! Reading never fails. A header that names a span and cannot be read counts in [`Extracted::malformed_headers`], and the
+//! request begins a new trace, unless another format has something to say. Bytes alone, which hold nothing else, are an
+//! error: [`BinaryError`].
 
 mod carrier;
 mod environment;
@@ -78,6 +95,50 @@ pub(crate) use text::{Plus, percent_decoded};
 pub use trace_context::TraceContextPropagator;
 
 /// Writes what identifies a span into a carrier, and reads it back: one format, or several together.
+///
+/// A format of one's own is an implementation of this, and goes wherever those here go:
+///
+/// ```
+/// use otel_core::propagation::{Extracted, Extractor, Injector, Propagator};
+/// use otel_core::{Baggage, SpanContext, SpanId, TraceFlags, TraceId};
+///
+/// /// One header with both ids as plain numbers: `x-call: 1.2`.
+/// #[derive(Debug)]
+/// struct Calls;
+///
+/// impl Propagator for Calls {
+///     fn inject(&self, span_context: &SpanContext, _: &Baggage, carrier: &mut dyn Injector) {
+///         if span_context.is_valid() {
+///             let (trace, span) = (span_context.trace_id().low(), span_context.span_id().as_u64());
+///             carrier.set("x-call", &format!("{trace}.{span}"));
+///         }
+///     }
+///
+///     fn extract(&self, carrier: &dyn Extractor) -> Extracted {
+///         let mut extracted = Extracted::default();
+///         if let Some(value) = carrier.get("x-call") {
+///             let ids = value.split_once('.').and_then(|(trace, span)| {
+///                 Some((trace.parse().ok()?, SpanId::new(span.parse().ok()?)))
+///             });
+///             let context = ids.map(|(trace, span)| {
+///                 SpanContext::new(TraceId::from_parts(0, trace), span, TraceFlags::SAMPLED)
+///             });
+///             extracted.span_context =
+///                 context.filter(SpanContext::is_valid).map(|context| context.with_remote(true));
+///             extracted.malformed_headers = u32::from(extracted.span_context.is_none());
+///         }
+///         extracted
+///     }
+///
+///     fn fields(&self) -> Vec<&str> {
+///         vec!["x-call"]
+///     }
+/// }
+///
+/// let caller = Calls.extract(&vec![("x-call", "7.9")]).span_context.unwrap();
+/// assert_eq!(caller.span_id(), SpanId::new(9));
+/// assert_eq!(Calls.extract(&vec![("x-call", "7")]).malformed_headers, 1);
+/// ```
 ///
 /// Source: `open-telemetry/opentelemetry-specification:specification/context/api-propagators.md`.
 pub trait Propagator: fmt::Debug + Send + Sync + 'static {

@@ -22,6 +22,20 @@ use crate::span_context::{SpanContext, TraceFlags};
 /// warned about. What cannot be read, ids of zero and one id without the other count in
 /// [`Extracted::malformed_headers`].
 ///
+/// ```
+/// use otel_core::propagation::{OtPropagator, Propagator};
+///
+/// let headers = vec![
+///     ("ot-tracer-traceid", "64fe8b2a57d3eff7"),
+///     ("ot-tracer-spanid", "e457b5a2e4d86bd1"),
+///     ("ot-tracer-sampled", "true"),
+///     ("ot-baggage-user", "ann"),
+/// ];
+/// let found = OtPropagator::new().extract(&headers);
+/// assert!(found.span_context.unwrap().is_sampled());
+/// assert_eq!(found.baggage.get("user"), Some("ann"));
+/// ```
+///
 /// Source: `opentracing/basictracer-go:propagation_ot.go`,
 /// `open-telemetry/opentelemetry-java:…/OtTracePropagator.java`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,6 +17,28 @@ use crate::trace_state::{TraceState, TraceStateParser};
 /// that is malformed, has a zero id or comes twice counts in [`Extracted::malformed_headers`], and `tracestate` is then
 /// not looked at; a malformed `tracestate` is passed over. Baggage has a propagator of its own.
 ///
+/// ```
+/// use otel_core::Baggage;
+/// use otel_core::propagation::{Propagator, TraceContextPropagator};
+///
+/// let headers = vec![
+///     ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+///     ("tracestate", "congo=t61rcWkgMzE"),
+/// ];
+/// let w3c = TraceContextPropagator::new();
+/// let caller = w3c.extract(&headers).span_context.unwrap();
+/// assert!(caller.is_remote() && caller.is_sampled());
+/// assert_eq!(caller.trace_state().get("congo"), Some("t61rcWkgMzE"));
+///
+/// let mut sent: Vec<(String, String)> = Vec::new();
+/// w3c.inject(&caller, &Baggage::new(), &mut sent);
+/// assert_eq!(sent[0].1, headers[0].1);
+///
+/// // What cannot be read is not there, and is counted.
+/// let broken = w3c.extract(&vec![("traceparent", "00-0af7-b7ad-01")]);
+/// assert_eq!((broken.span_context, broken.malformed_headers), (None, 1));
+/// ```
+///
 /// Source: `w3c/trace-context:spec/20-http_request_header_format.md`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TraceContextPropagator(());
