@@ -1,6 +1,7 @@
 //! What holds of every parser, whatever it is given. The properties here run it with chance, and the fuzz targets of
 //! `tests/fuzz`, which take this file along, with what leads to new ways through the code.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use jaeger_udp::agent::decode_message;
@@ -195,10 +196,46 @@ fn goes_round(
     found
 }
 
+/// Extracts, and checks what that took: memory, and how often the carrier was gone through.
 fn extracted(propagator: &dyn Propagator, carrier: &dyn Extractor) -> Extracted {
     let mut n_bytes = 0;
     carrier.for_each(&mut |name, value| n_bytes += name.len() + value.len());
-    measured(n_bytes, || propagator.extract(carrier))
+    let counted = Counted { carrier, n_lookups: Cell::new(0) };
+    let found = measured(n_bytes, || propagator.extract(&counted));
+    // Headers of all formats, each once or twice: however many others there are.
+    assert!(counted.n_lookups.get() <= 20, "{}", counted.n_lookups.get());
+    found
+}
+
+/// Counts how often a carrier is asked, each of which may go through all of it.
+struct Counted<'c> {
+    carrier: &'c dyn Extractor,
+    n_lookups: Cell<usize>,
+}
+
+impl Counted<'_> {
+    fn count(&self) -> &dyn Extractor {
+        self.n_lookups.set(self.n_lookups.get() + 1);
+        self.carrier
+    }
+}
+
+impl Extractor for Counted<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.count().get(key)
+    }
+
+    fn get_all<'a>(&'a self, key: &str, visit: &mut dyn FnMut(&'a str)) {
+        self.count().get_all(key, visit);
+    }
+
+    fn for_each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
+        self.count().for_each(visit);
+    }
+
+    fn for_each_key<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.count().for_each_key(visit);
+    }
 }
 
 fn injected(propagator: &dyn Propagator, found: &Extracted) -> Vec<(String, String)> {

@@ -70,7 +70,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 }
 
 fn run(bytes: impl Strategy<Value = Vec<u8>>, check: Check) {
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) };
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) };
     let seed = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
     let mut runner = proptest::test_runner::TestRunner::new_with_rng(config, seed);
     let ran = runner.run(&bytes, |bytes| {
