@@ -15,7 +15,11 @@ use crate::processor::{BatchProcessor, SimpleProcessor, SpanProcessor};
 pub(super) fn read(environment: &mut Environment) -> Vec<Box<dyn SpanProcessor>> {
     let batches = Batches::read(environment);
     let mut known = environment.exporter_names();
-    known.extend(BUILT_IN.iter().filter(|name| !known.contains(name)).collect::<Vec<&&str>>());
+    for name in BUILT_IN {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
     let allowed = allowed(&known);
     let names = environment.read_names(&EXPORTER, &known, &allowed).unwrap_or_else(|| {
         // What the program brings comes first, and a console is not for everybody.
