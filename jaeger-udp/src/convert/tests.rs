@@ -289,6 +289,12 @@ fn what_limits_dropped_is_counted_in_each_dialects_own_way() {
     assert_eq!(classic.logs.len(), 2);
     assert_eq!(classic.logs[0].fields, [Tag::new("x", TagValue::Long(1))]);
     assert_eq!(classic.logs[1], model::Log { timestamp: 3_000, fields });
+    // Also where none was let in.
+    let mut span = TestSpan::new("op");
+    span.limits = SpanLimits::UNLIMITED.events(0);
+    let mut span = span.event("e", 0, &[]);
+    assert_eq!(span.decoded(Dialect::JaegerClient).logs.len(), 1);
+    assert_eq!(span.decoded(Dialect::Otel).logs, []);
 }
 
 #[test]
@@ -582,6 +588,16 @@ fn a_process_that_is_too_long_keeps_what_fits() {
         let (process, _) = process_of(&resource, max_bytes);
         assert!(process.service_name.len() <= max_bytes / 2);
     }
+    // What fits to the byte is left as it is.
+    let fits = Resource::new("shop").with([KeyValue::new("a", "b".repeat(300))]);
+    let mut whole = Buffer::new();
+    SpanConverter::new(Dialect::Otel, Extras::default()).write_process::<Compact>(
+        &mut whole,
+        &fits,
+        usize::MAX,
+    );
+    assert_eq!(process_of(&fits, whole.len()).1, 0);
+    assert!(process_of(&fits, whole.len() - 1).1 > 0);
     // A name that is cut counts as well.
     let resource = Resource::empty().with([KeyValue::new("service.name", "é".repeat(1 << 19))]);
     let (process, n_trimmed) = process_of(&resource, 4_000);
