@@ -10,6 +10,7 @@ use crate::{InstrumentationScope, Resource, SpanContext, SpanId, SpanKind, Trace
 mod collector;
 mod environment;
 mod faults;
+mod golden;
 mod posts;
 mod requests;
 mod second_opinion;
