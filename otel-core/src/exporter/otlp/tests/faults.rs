@@ -83,6 +83,23 @@ fn a_collector_that_says_nothing_is_given_up_after_the_timeout() {
     assert_eq!(stats.delivered_spans, 5);
 }
 
+#[cfg(feature = "otlp-tls")]
+#[test]
+fn a_collector_that_speaks_no_tls_gives_no_answer() {
+    for reply in
+        [Reply::status(200), Reply::Bytes(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()), Reply::Reset]
+    {
+        let collector = Collector::start([reply]);
+        let url = collector.url().replace("http://", "https://");
+        let exporter = impatient().endpoint(&url).timeout(SHORT).max_retry_time(Duration::ZERO);
+        let mut exporter = exporter.build().unwrap();
+        export(&mut exporter, "work", 5).unwrap();
+        exporter.flush(LONG).unwrap();
+        assert_eq!(exporter.stats().snapshot().expired_spans, 5);
+        assert!(collector.has_received_nothing(), "spans went out in the open");
+    }
+}
+
 #[test]
 fn a_status_that_says_no_costs_the_request_and_no_other() {
     for status in [301, 304, 307, 308, 400, 401, 403, 404, 408, 413, 415, 500, 501, 505, 599] {
