@@ -2,7 +2,10 @@
 #![cfg(unix)]
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_tests::Receiver;
@@ -152,4 +155,46 @@ fn the_engines_processors_begin_anew_in_a_child_with_or_without_an_exporter() {
 #[test]
 fn the_child_of_a_fork_in_an_exporter_leaves_the_queue_to_its_parent() {
     assert_eq!(run("worker", 0).len(), 0);
+}
+
+#[test]
+fn parent_and_child_each_send_their_own_spans_to_a_collector() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let received: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let bodies = Arc::clone(&received);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let bodies = Arc::clone(&bodies);
+            std::thread::spawn(move || accept_posts(stream.unwrap(), &bodies));
+        }
+    });
+    assert_eq!(run("collector", port).len(), 0);
+    // Each was answered, so each is there.
+    let received = received.lock().unwrap();
+    for (name, expected) in [("of-parent", 37), ("of-child", 7)] {
+        let n_spans = received.windows(name.len()).filter(|part| *part == name.as_bytes()).count();
+        assert_eq!(n_spans, expected, "{name}");
+    }
+}
+
+/// Answers the posts of a connection, and keeps their bodies.
+fn accept_posts(stream: TcpStream, bodies: &Mutex<Vec<u8>>) {
+    let (mut reader, mut stream) = (BufReader::new(stream.try_clone().unwrap()), stream);
+    loop {
+        let (mut line, mut n_bytes) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(length) = line.to_lowercase().strip_prefix("content-length:") {
+                n_bytes = length.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; n_bytes];
+        reader.read_exact(&mut body).unwrap();
+        bodies.lock().unwrap().extend(body);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    }
 }

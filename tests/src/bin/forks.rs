@@ -21,6 +21,7 @@ mod unix {
 
     use opentracing_api::{Extract, Inject, child_of};
     use opentracing_shim::jaeger::{Config, JaegerTracer};
+    use otel_core::exporter::otlp::OtlpExporter;
     use otel_core::exporter::{ExportError, InMemoryExporter, SpanBatch, SpanExporter};
     use otel_core::{
         BatchProcessor, SimpleProcessor, SpanCounts, SpanProcessor, TracerProvider, diagnostics,
@@ -34,6 +35,7 @@ mod unix {
             Some("busy") => busy(port),
             Some("engine") => engine(),
             Some("worker") => worker(),
+            Some("collector") => collector(port),
             other => panic!("no such scenario: {other:?}"),
         }
         ExitCode::SUCCESS
@@ -208,6 +210,33 @@ mod unix {
         });
         let flushed = provider.close(2 * LONG).expect("a close has the time that it needs");
         assert_eq!((flushed.exported_spans, flushed.lost_spans), (2, 0));
+    }
+
+    /// Forks with a connection to a Collector open, and spans in the queue and in the exporter's hands.
+    fn collector(port: u16) {
+        let exporter = OtlpExporter::builder().endpoint(&format!("http://127.0.0.1:{port}"));
+        // Every request that is full goes out at once, the others wait for a flush.
+        let exporter = exporter.max_request_bytes(300).build().expect("the configuration is fine");
+        let stats = exporter.stats();
+        let processor = BatchProcessor::builder(exporter).interval(Duration::from_secs(600));
+        let provider = TracerProvider::builder().processor(processor.build()).build();
+        let end_roots = |name: &str, n_spans: usize| {
+            let tracer = provider.tracer("test");
+            (0..n_spans).for_each(|_| tracer.span_builder(name).root().start().end());
+        };
+        end_roots("of-parent", 10);
+        provider.flush(LONG).expect("a flush has the time that it needs");
+        end_roots("of-parent", 20);
+        let child = fork();
+        let (name, n_exported) = if child.is_some() { ("of-parent", 37) } else { ("of-child", 7) };
+        end_roots(name, 7);
+        let flushed = provider.close(LONG).expect("a close has the time that it needs");
+        assert_eq!((flushed.exported_spans, flushed.lost_spans), (n_exported, 0));
+        assert_eq!(stats.snapshot().delivered_spans, n_exported);
+        match child {
+            Some(child) => expect_success(child),
+            None => leave(),
+        }
     }
 
     #[derive(Debug)]
