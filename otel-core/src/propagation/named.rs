@@ -52,7 +52,15 @@ pub fn from_environment(environment: &mut Environment) -> CompositePropagator {
     }
 }
 
-/// As [`from_env`], with the list of names at hand: `"b3,tracecontext"`.
+/// As [`from_env`], with the list of names at hand.
+///
+/// ```
+/// use otel_core::propagation::{self, Propagator};
+///
+/// let propagator = propagation::from_names("b3,tracecontext");
+/// assert_eq!(propagator.fields(), ["b3", "traceparent", "tracestate"]);
+/// assert!(propagation::from_names("none").fields().is_empty());
+/// ```
 pub fn from_names(names: &str) -> CompositePropagator {
     from_environment(&mut Environment::from_pairs([(PROPAGATORS.name(), names)]))
 }
