@@ -12,7 +12,7 @@
 //! | kind | tag `span.kind` unless internal or set by the user | same |
 //! | status Error | tag `error`=true in place of the user's, `otel.status_code`, `otel.status_description` | tag `error`=true unless set by the user |
 //! | status Ok | `otel.status_code`=OK | nothing |
-//! | scope | `otel.scope.name`, `.version`, and the same as `otel.library.…` for older readers | nothing |
+//! | scope | `otel.scope.name`, `.version`, and the same as `otel.library.…` for older readers; its attributes, but for keys that the span has | nothing |
 //! | trace state | tag `w3c.tracestate` | nothing |
 //! | dropped by limits | `otel.dropped_…_count` on span and logs | a last log `dropped Span logs` with their number |
 //! | event | field `event` with its name, unless it has such an attribute; then its attributes | its attributes; field `event` only where it has none |
@@ -112,7 +112,10 @@ impl SpanConverter {
             out.lend(|out| self.write_kept_tags::<P>(out, span, &plan, trim));
         }
         if plan.derived != 0 {
-            out.lend(|out| write_derived::<P>(out, span, &plan, trim));
+            out.lend(|out| {
+                write_derived::<P>(out, span, &plan, trim);
+                self.write_scope_attributes::<P>(out, span, &plan, trim);
+            });
         }
 
         let has_link_logs = self.extras.link_logs && span.n_links() > 0;
@@ -215,6 +218,20 @@ impl SpanConverter {
     ) {
         for (index, attribute) in span.attributes().enumerate() {
             if plan.keeps(index, &attribute) {
+                self.write_tag::<P>(out, attribute, trim.value_bytes);
+            }
+        }
+    }
+
+    fn write_scope_attributes<P: ThriftProtocol>(
+        &mut self,
+        out: &mut Cursor<'_>,
+        span: &SpanView<'_>,
+        plan: &TagPlan,
+        trim: &Trim,
+    ) {
+        if plan.derived & derived::SCOPE_ATTRIBUTES != 0 {
+            for attribute in scope_attributes(span) {
                 self.write_tag::<P>(out, attribute, trim.value_bytes);
             }
         }
@@ -490,7 +507,11 @@ impl TagPlan {
             let attributes = span.attributes().enumerate();
             attributes.filter(|(index, attribute)| plan.keeps(*index, attribute)).count()
         };
-        plan.n_tags = kept + plan.derived.count_ones() as usize;
+        let has_scope_attributes = plan.derived & derived::SCOPE_ATTRIBUTES != 0;
+        let n_scope_attributes =
+            if has_scope_attributes { scope_attributes(span).count() } else { 0 };
+        let n_derived = (plan.derived & !derived::SCOPE_ATTRIBUTES).count_ones() as usize;
+        plan.n_tags = kept + n_derived + n_scope_attributes;
         plan
     }
 
@@ -523,6 +544,8 @@ mod derived {
     pub(super) const DROPPED_EVENTS: u16 = 1 << 10;
     pub(super) const DROPPED_LINKS: u16 = 1 << 11;
     pub(super) const TRIMMED: u16 = 1 << 12;
+    /// Not one tag, but as many as the scope has attributes.
+    pub(super) const SCOPE_ATTRIBUTES: u16 = 1 << 13;
 
     /// Those that stay when a span is trimmed down to no tags.
     const ESSENTIAL: u16 = KIND | ERROR | TRIMMED;
@@ -543,6 +566,7 @@ mod derived {
                 | when(!span.trace_state().is_empty(), TRACE_STATE)
                 | when(!span.scope().name().is_empty(), SCOPE_NAME | LIBRARY_NAME)
                 | when(!span.scope().version().is_empty(), SCOPE_VERSION | LIBRARY_VERSION)
+                | when(span.scope().has_attributes(), SCOPE_ATTRIBUTES)
                 | when(span.dropped_attributes() > 0, DROPPED_ATTRIBUTES)
                 | when(span.dropped_events() > 0, DROPPED_EVENTS)
                 | when(span.dropped_links() > 0, DROPPED_LINKS);
@@ -612,6 +636,15 @@ fn write_derived<P: ThriftProtocol>(
             _ => wire::bool_tag::<P>(out, key, true),
         }
     }
+}
+
+/// Visits the attributes of a span's scope whose keys neither the span nor a derived tag has.
+fn scope_attributes<'a>(span: &SpanView<'a>) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+    let of_span = span.attributes();
+    span.scope().attributes().filter(move |attribute| {
+        let key = attribute.key.as_bytes();
+        derived::bit_of(key) == 0 && !has_key(of_span.clone(), key)
+    })
 }
 
 fn has_key(mut attributes: Attributes<'_>, key: &[u8]) -> bool {

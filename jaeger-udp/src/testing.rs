@@ -2,8 +2,8 @@
 
 use otel_core::record::{SpanBuf, SpanIds, SpanTimes, SpanView};
 use otel_core::{
-    InstrumentationScope, SpanContext, SpanId, SpanKind, SpanLimits, StatusCode, TraceFlags,
-    TraceId, Value,
+    InstrumentationScope, KeyValue, SpanContext, SpanId, SpanKind, SpanLimits, StatusCode,
+    TraceFlags, TraceId, Value,
 };
 
 use crate::Dialect;
@@ -80,6 +80,12 @@ impl TestSpan {
 
     pub(crate) fn scope(mut self, name: &str, version: &str) -> Self {
         self.scope = InstrumentationScope::new(name, version);
+        self
+    }
+
+    pub(crate) fn scope_attributes(mut self, attributes: &[(&str, &str)]) -> Self {
+        let attributes = attributes.iter().map(|(key, value)| KeyValue::new(*key, *value));
+        self.scope = self.scope.with_attributes(attributes);
         self
     }
 

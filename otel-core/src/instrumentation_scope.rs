@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::attribute::KeyValue;
+use crate::record::{Attributes, encode_attributes};
 
 /// Names the code that a tracer belongs to. Immutable, cheap to clone.
 ///
@@ -25,6 +26,8 @@ struct Inner {
     version: String,
     schema_url: String,
     attributes: Vec<KeyValue>,
+    /// The same attributes in a record's layout, for exporters to read like a span's.
+    encoded: Vec<u8>,
     index: u16,
 }
 
@@ -43,11 +46,19 @@ impl InstrumentationScope {
         }
     }
 
-    /// Returns this scope with attributes in the place of any others.
+    /// Returns this scope with attributes in the place of any others; of a key, the last value.
     #[must_use]
     pub fn with_attributes(&self, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
-        let attributes = attributes.into_iter().collect();
-        Self { inner: Arc::new(Inner { attributes, ..Inner::clone(&self.inner) }) }
+        let mut unique: Vec<KeyValue> = Vec::new();
+        for attribute in attributes {
+            match unique.iter_mut().find(|present| present.key == attribute.key) {
+                Some(present) => present.value = attribute.value,
+                None => unique.push(attribute),
+            }
+        }
+        let encoded = encode_attributes(&unique);
+        let inner = Inner { attributes: unique, encoded, ..Inner::clone(&self.inner) };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Returns the name.
@@ -65,9 +76,14 @@ impl InstrumentationScope {
         &self.inner.schema_url
     }
 
-    /// Returns what else is said about the code.
-    pub fn attributes(&self) -> &[KeyValue] {
-        &self.inner.attributes
+    /// Visits what else is said about the code, as the attributes of a span are visited.
+    pub fn attributes(&self) -> Attributes<'_> {
+        Attributes::of(&self.inner.encoded)
+    }
+
+    /// Tells whether anything else is said about the code.
+    pub fn has_attributes(&self) -> bool {
+        !self.inner.encoded.is_empty()
     }
 
     /// Returns the same scope with the place it has in its provider's list.
@@ -92,6 +108,6 @@ impl PartialEq for InstrumentationScope {
         self.name() == other.name()
             && self.version() == other.version()
             && self.schema_url() == other.schema_url()
-            && self.attributes() == other.attributes()
+            && self.inner.attributes == other.inner.attributes
     }
 }

@@ -256,6 +256,18 @@ fn scope_and_trace_state_are_tags_in_otels_dialect_alone() {
 }
 
 #[test]
+fn attributes_of_the_scope_are_tags_unless_the_span_has_the_key() {
+    let span = || {
+        let of_scope = [("team", "a"), ("region", "x"), ("error", "no"), ("region", "north")];
+        TestSpan::new("op").scope_attributes(&of_scope).attribute("team", "b").attribute("n", 1)
+    };
+    let north = ("region", text("north"));
+    let all = [("team", text("b")), ("n", TagValue::Long(1)), north];
+    assert_eq!(tags(&mut span(), Dialect::Otel), expected(&all));
+    assert_eq!(tags(&mut span(), Dialect::JaegerClient), expected(&all[..2]));
+}
+
+#[test]
 fn what_limits_dropped_is_counted_in_each_dialects_own_way() {
     let mut span = TestSpan::new("op").times(1_000_000, 2_000_000);
     span.limits = SpanLimits::UNLIMITED.attributes(1).events(1).links(1).attributes_per_event(1);

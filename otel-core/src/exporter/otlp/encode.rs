@@ -7,9 +7,7 @@
 
 use super::protobuf::{Wire, Writer, varint_len};
 use crate::instrumentation_scope::InstrumentationScope;
-use crate::record::{
-    Attribute, Attributes, EventView, LinkView, SpanView, ValueView, encode_attributes,
-};
+use crate::record::{Attribute, Attributes, EventView, LinkView, SpanView, ValueView};
 use crate::resource::Resource;
 use crate::span::{SpanKind, StatusCode};
 use crate::span_context::TraceFlags;
@@ -97,11 +95,10 @@ pub(super) fn write_resource_schema(out: &mut Writer, resource: &Resource) {
 
 /// Appends the field of a `ScopeSpans` that says who made its spans.
 pub(super) fn write_scope(out: &mut Writer, scope: &InstrumentationScope) {
-    let attributes = encode_attributes(scope.attributes());
     out.message::<1>(scope_spans::SCOPE, |out| {
         out.bytes_field(scope::NAME, scope.name().as_bytes());
         out.bytes_field(scope::VERSION, scope.version().as_bytes());
-        write_attributes(out, scope::ATTRIBUTES, Attributes::of(&attributes));
+        write_attributes(out, scope::ATTRIBUTES, scope.attributes());
     });
 }
 
