@@ -49,6 +49,12 @@
 //! | `otlp` | `exporter::otlp`: spans go to an OpenTelemetry Collector, as protobuf over HTTP |
 //! | `otlp-tls` | the same over HTTPS |
 //!
+//! # Environment
+//!
+//! [`TracerProvider::from_env`] and [`propagation::from_env`] read OpenTelemetry's `OTEL_*` variables, all of which stand in the
+//! table of [`mod@env`] with meaning, unit, default and what is allowed. Code wins over them, and they over the defaults.
+//! [`TracerProvider::configuration`] shows what each setting came to be, and who said so.
+//!
 //! # Fork
 //!
 //! A program may `fork` at any time, also while other threads record. The parent goes on as before. The child begins anew with
