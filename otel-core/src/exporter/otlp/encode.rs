@@ -128,12 +128,43 @@ fn write_attribute(out: &mut Writer, field: u8, attribute: &Attribute<'_>) {
     };
     let key = attribute.key.as_bytes();
     let key_len = if key.is_empty() { 0 } else { 1 + bytes_len(key) };
+    let len = key_len + 1 + varint_len(value_len as u64) + value_len;
+    if len < 0x80 && key_len > 0 {
+        return write_short_attribute(out, field, attribute, [len, key.len(), value_len]);
+    }
     out.key(field, Wire::Bytes);
-    out.varint((key_len + 1 + varint_len(value_len as u64) + value_len) as u64);
+    out.varint(len as u64);
     out.bytes_field(key_value::KEY, key);
     out.key(key_value::VALUE, Wire::Bytes);
     out.varint(value_len as u64);
     write_value(out, attribute.value);
+}
+
+/// Appends a `KeyValue` of less than 128 bytes, as most are: each length in it is one byte, so that keys of fields and
+/// lengths go out together.
+#[inline(always)]
+fn write_short_attribute(
+    out: &mut Writer,
+    field: u8,
+    attribute: &Attribute<'_>,
+    [len, key_len, value_len]: [usize; 3],
+) {
+    let key_of = |field: u8| field << 3 | Wire::Bytes as u8;
+    out.put([key_of(field), len as u8, key_of(key_value::KEY), key_len as u8]);
+    out.raw(attribute.key.as_bytes());
+    let head = [key_of(key_value::VALUE), value_len as u8];
+    match attribute.value {
+        ValueView::Str(text) => {
+            let [key, value_len] = head;
+            let text = text.as_bytes();
+            out.put([key, value_len, key_of(any_value::STRING), text.len() as u8]);
+            out.raw(text);
+        }
+        value => {
+            out.put(head);
+            write_value(out, value);
+        }
+    }
 }
 
 #[cold]

@@ -159,8 +159,9 @@ impl Writer {
         self.len = to + len;
     }
 
+    /// Appends bytes whose number is known to the compiler.
     #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+    pub(super) fn put<const N: usize>(&mut self, bytes: [u8; N]) {
         self.extend(N).copy_from_slice(&bytes);
     }
 
