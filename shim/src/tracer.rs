@@ -420,6 +420,7 @@ struct StartTags<'r, 'a>(&'r StartRequest<'a>);
 
 impl StartTags<'_, '_> {
     /// Returns the span's kind, where a tag tells it.
+    #[inline]
     fn kind(&self) -> SpanKind {
         let named = self.find(SpecialTag::SpanKind, |tag| match tag {
             Tag::Str(name) => SpanKind::from_name(name),
@@ -429,6 +430,7 @@ impl StartTags<'_, '_> {
     }
 
     /// Returns whether a tag asks for the trace to be kept or dropped.
+    #[inline]
     fn priority(&self) -> Option<bool> {
         self.find(SpecialTag::SamplingPriority, |tag| tag.as_priority())
     }

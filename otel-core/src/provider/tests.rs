@@ -1,5 +1,5 @@
 use super::*;
-use crate::attribute::{KeyValue, OwnedValue};
+use crate::attribute::KeyValue;
 use crate::baggage::Baggage;
 use crate::clock::ManualClock;
 use crate::exporter::InMemoryExporter;
@@ -252,9 +252,9 @@ fn scopes_differ_by_all_that_is_said_of_them_and_an_empty_name_works() {
     let of_spans: Vec<&InstrumentationScope> = spans.iter().map(|span| &span.scope).collect();
     assert_eq!(of_spans, scopes.iter().chain(&scopes).collect::<Vec<_>>());
     assert_eq!(spans[6].scope.schema_url(), "https://example.org/1");
-    let attributes: Vec<_> =
-        spans[7].scope.attributes().map(|a| (a.key, a.value.to_owned())).collect();
-    assert_eq!(attributes, [("team", OwnedValue::from("money"))]);
+    let mut attributes = spans[7].scope.attributes();
+    assert!(attributes.next().is_some_and(|attribute| attribute.key == "team"));
+    assert_eq!(attributes.count(), 0);
     let mut listed = Vec::new();
     provider.inner().pipeline.scopes.copy_into(&mut listed);
     assert_eq!(listed.len(), 5, "each is listed once");
