@@ -339,6 +339,13 @@ fn what_waits_is_limited_and_what_is_too_much_is_lost() {
     let stats = exporter.stats().snapshot();
     assert!(stats.backlog_full_spans > 100, "{stats:?}");
     assert_eq!(transport.n_posts(), 1, "one failure tells enough");
+
+    // Once the Collector is well again, all of the room is there again.
+    *transport.answers.lock().unwrap() = vec![ok()];
+    exporter.backoff.hurry();
+    exporter.flush(LONG).unwrap();
+    assert_eq!((exporter.held_spans(), exporter.backlog_bytes), (0, 0));
+    assert_account(&exporter, 200);
 }
 
 #[test]
