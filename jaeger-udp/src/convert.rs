@@ -643,7 +643,7 @@ fn scope_attributes<'a>(span: &SpanView<'a>) -> impl Iterator<Item = Attribute<'
     let of_span = span.attributes();
     span.scope().attributes().filter(move |attribute| {
         let key = attribute.key.as_bytes();
-        derived::bit_of(key) == 0 && !has_key(of_span.clone(), key)
+        derived::bit_of(key) == 0 && !has_key(of_span, key)
     })
 }
 
