@@ -62,6 +62,9 @@ pub trait SpanExporter: fmt::Debug + Send + 'static {
     ///
     /// # Errors
     ///
+    /// [`ExportError::Later`] where the rest can only be tried again after a while: whoever flushes waits that long, unless a
+    /// close comes in between, and asks again. An exporter itself does not sleep here.
+    ///
     /// Where something could not be sent, unless the exporter said so itself: the error is logged. What was lost by it is
     /// in [`lost_spans`](Self::lost_spans).
     fn flush(&mut self, timeout: Duration) -> Result<(), ExportError> {
@@ -267,6 +270,8 @@ pub enum ExportError {
     Closed,
     /// There was not enough time.
     TimedOut,
+    /// What is left can be tried again after so much time. Nothing is lost by it.
+    Later(Duration),
     /// The exporter says why.
     Failed(Box<dyn Error + Send + Sync>),
 }
@@ -283,6 +288,9 @@ impl fmt::Display for ExportError {
         match self {
             Self::Closed => f.write_str("the exporter is closed"),
             Self::TimedOut => f.write_str("the exporter had not enough time"),
+            Self::Later(wait) => {
+                write!(f, "the exporter tries again in {} ms", wait.as_millis())
+            }
             Self::Failed(reason) => write!(f, "the exporter failed: {reason}"),
         }
     }
@@ -292,7 +300,7 @@ impl Error for ExportError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(reason) => Some(reason.as_ref()),
-            Self::Closed | Self::TimedOut => None,
+            Self::Closed | Self::TimedOut | Self::Later(_) => None,
         }
     }
 }

@@ -53,8 +53,8 @@ pub use transport::{HttpAnswer, HttpError, HttpPost, HttpTransport};
 ///
 /// A request that fails is tried once more where that may help: no answer, and the statuses 429, 502, 503 and 504. Between
 /// two attempts there is a wait, which nobody sleeps through: meanwhile requests are made and kept up to a limit, and the
-/// next attempt is that of the interval after the wait. A flush does sleep, no longer than its time; the close too, and
-/// what is left then is lost. A request under way is not interrupted, and takes [`timeout`](OtlpExporterBuilder::timeout) at the
+/// next attempt is that of the interval after the wait. A flush waits for it, no longer than its time and until
+/// somebody closes; the close too, and what is left then is lost. A request under way is not interrupted, and takes [`timeout`](OtlpExporterBuilder::timeout) at the
 /// most.
 ///
 /// The child of a `fork` gets an exporter of its own, with a connection and statistics of its own. What waits at the fork
@@ -308,9 +308,11 @@ impl SpanExporter for OtlpExporter {
 
     fn flush(&mut self, timeout: Duration) -> Result<(), ExportError> {
         self.enqueue_open();
-        // What still waits afterwards shows in `held_spans`.
-        self.send_until(after(timeout));
-        Ok(())
+        self.send_due(Some(after(timeout)));
+        if self.backlog.is_empty() {
+            return Ok(());
+        }
+        Err(ExportError::Later(self.backoff.left(Instant::now())))
     }
 
     fn tick(&mut self, timeout: Duration) -> Result<(), ExportError> {

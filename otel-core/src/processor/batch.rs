@@ -449,7 +449,7 @@ impl Worker {
             if job.is_closing {
                 close_guarded(self.exporter.as_mut(), left);
             } else if job.timeout.is_some() {
-                flush_guarded(self.exporter.as_mut(), left);
+                self.flush(left);
             } else if job.must_flush {
                 tick_guarded(self.exporter.as_mut(), left);
             }
@@ -514,6 +514,26 @@ impl Worker {
         });
     }
 
+    /// Flushes the exporter. Where it has to wait for its next attempt, the queue is emptied meanwhile, and who closes does
+    /// not wait for it.
+    fn flush(&mut self, timeout: Duration) {
+        let start = Instant::now();
+        let left = || timeout.saturating_sub(start.elapsed());
+        while let Some(wait) = flush_guarded(self.exporter.as_mut(), left()) {
+            if wait >= left() {
+                return;
+            }
+            thread::park_timeout(wait);
+            if self.shared.tickets.look_up() {
+                return;
+            }
+            self.export_queue();
+            if self.is_inherited() {
+                return;
+            }
+        }
+    }
+
     fn answer(&mut self, job: &Job) {
         self.counts.ask(self.exporter.as_ref());
         *self.shared.exported.lock() = self.counts;
@@ -562,8 +582,18 @@ fn guarded(whose: &str, call: impl FnOnce()) {
     }
 }
 
-pub(super) fn flush_guarded(exporter: &mut dyn SpanExporter, timeout: Duration) {
-    report_end(foreign::call(|| exporter.flush(timeout)));
+/// Flushes an exporter; tells how long it waits for its next attempt, where it does.
+pub(super) fn flush_guarded(
+    exporter: &mut dyn SpanExporter,
+    timeout: Duration,
+) -> Option<Duration> {
+    match foreign::call(|| exporter.flush(timeout)) {
+        Some(Err(ExportError::Later(wait))) => Some(wait),
+        result => {
+            report_end(result);
+            None
+        }
+    }
 }
 
 fn tick_guarded(exporter: &mut dyn SpanExporter, timeout: Duration) {

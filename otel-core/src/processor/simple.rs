@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::per_process::{CountPerProcess, PerProcess};
@@ -157,19 +158,26 @@ impl SpanProcessor for SimpleProcessor {
         }
         let Some(shared) = self.shared.get() else { return Ok(self.flushed()) };
         let start = Instant::now();
-        let Some(mut exporting) = shared.exporting.lock_within(timeout) else {
-            return Err(self.timed_out(timeout, self.counts().pending_spans));
-        };
-        if exporting.is_closed {
+        let left = || timeout.saturating_sub(start.elapsed());
+        loop {
+            let Some(mut exporting) = shared.exporting.lock_within(left()) else {
+                return Err(self.timed_out(timeout, self.counts().pending_spans));
+            };
+            if exporting.is_closed {
+                drop(exporting);
+                return Ok(self.flushed());
+            }
+            let wait = super::batch::flush_guarded(exporting.exporter.as_mut(), left());
+            let asked = ask(exporting.exporter.as_ref());
+            let held_spans = shared.settled.with(|settled| settled.note(asked).held_spans);
             drop(exporting);
-            return Ok(self.flushed());
+            match wait {
+                // Without the lock, so that others may end spans, or close.
+                Some(wait) if wait < left() => thread::sleep(wait),
+                _ if held_spans > 0 => return Err(self.timed_out(timeout, held_spans)),
+                _ => return Ok(self.flushed()),
+            }
         }
-        let left = timeout.saturating_sub(start.elapsed());
-        super::batch::flush_guarded(exporting.exporter.as_mut(), left);
-        let asked = ask(exporting.exporter.as_ref());
-        let held_spans = shared.settled.with(|settled| settled.note(asked).held_spans);
-        drop(exporting);
-        if held_spans > 0 { Err(self.timed_out(timeout, held_spans)) } else { Ok(self.flushed()) }
     }
 
     fn close(&self, timeout: Duration) -> Result<Flushed, FlushError> {
@@ -330,7 +338,7 @@ mod tests {
             if let Some(tracer) = &self.tracer {
                 assert!(!tracer.start("own").is_recording());
             }
-            std::thread::yield_now();
+            thread::yield_now();
             self.n_running.fetch_sub(1, Ordering::SeqCst);
             Ok(())
         }
@@ -344,7 +352,7 @@ mod tests {
         let provider = TracerProvider::builder().build();
         exporter.tracer = Some(provider.tracer("exporter"));
         provider.add_processor(SimpleProcessor::new(exporter));
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let tracer = provider.tracer("test");
@@ -362,7 +370,7 @@ mod tests {
         let (exporter, begun) = Gated::new(Some(gate));
         let provider = TracerProvider::builder().processor(SimpleProcessor::new(exporter)).build();
         let tracer = provider.tracer("test");
-        let slow = std::thread::spawn(move || tracer.start("slow").end());
+        let slow = thread::spawn(move || tracer.start("slow").end());
         begun.recv().unwrap();
         let short = Duration::from_millis(5);
         let Err(FlushError::TimedOut { so_far, pending_spans, .. }) = provider.flush(short) else {
@@ -396,7 +404,7 @@ mod tests {
         let provider = TracerProvider::builder().processor(processor).build();
         let late = provider.tracer("test").start("ends late");
         let tracer = provider.tracer("test");
-        let slow = std::thread::spawn(move || tracer.start("slow").end());
+        let slow = thread::spawn(move || tracer.start("slow").end());
         begun.recv().unwrap();
         assert!(provider.close(Duration::ZERO).is_err());
         open_gate.send(()).unwrap();

@@ -95,6 +95,13 @@ impl Tickets {
         (job.must_flush || job.is_closing || is_called).then_some(job)
     }
 
+    /// Takes the call, where one was left, in the middle of a job; tells whether somebody closes meanwhile.
+    pub(super) fn look_up(&self) -> bool {
+        // As in `next_job`.
+        self.is_called.swap(false, Ordering::Acquire);
+        self.desk.lock().is_closing
+    }
+
     /// Answers all who waited for a job; `is_done` tells whether nothing of it is left.
     pub(super) fn answer(&self, job: &Job, is_done: bool) {
         let mut desk = self.desk.lock();

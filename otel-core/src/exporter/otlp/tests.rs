@@ -1,6 +1,7 @@
 //! The exporter against a Collector that each test makes up, and its bytes against the `prost` crate.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{OtlpExporter, OtlpExporterBuilder};
 use crate::exporter::{ExportError, SpanBatch, SpanCount, SpanExporter};
@@ -28,6 +29,19 @@ fn export(exporter: &mut OtlpExporter, name: &str, n_spans: usize) -> Result<(),
     }
     let (resource, n_spans) = (Resource::empty(), SpanCount::unknown());
     exporter.export(&SpanBatch::new(&resource, &[scope], &frames, &n_spans))
+}
+
+/// Flushes as a processor does: waits where the exporter would have to, as long as the time allows.
+fn flush(exporter: &mut OtlpExporter, timeout: Duration) {
+    let start = Instant::now();
+    let left = || timeout.saturating_sub(start.elapsed());
+    loop {
+        match exporter.flush(left()) {
+            Err(ExportError::Later(wait)) if wait < left() => thread::sleep(wait),
+            Ok(()) | Err(ExportError::Later(_)) => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// Checks that every span is somewhere.

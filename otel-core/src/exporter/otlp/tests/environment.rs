@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::collector::{Collector, Reply};
-use super::{LONG, export};
+use super::{LONG, export, flush};
 use crate::env::Environment;
-use crate::exporter::SpanExporter;
 use crate::exporter::otlp::{Compression, OtlpExporter, OtlpExporterBuilder};
 
 /// Reads variables; returns the exporter, and the names of those that were of no use.
@@ -143,7 +142,7 @@ fn headers_from_the_environment_are_sent_decoded() {
         let (mut exporter, problems) = read(&pairs);
         assert_eq!(problems.len(), n_problems, "{pairs:?}: {problems:?}");
         export(&mut exporter, "work", 1).unwrap();
-        exporter.flush(LONG).unwrap();
+        flush(&mut exporter, LONG);
         let received = collector.receive();
         let [api_key, other] = ["api-key", "x-y"].map(|name| received.header(name));
         assert_eq!([api_key, other], expected, "{pairs:?}");

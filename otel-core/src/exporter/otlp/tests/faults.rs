@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -11,7 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 
 use super::collector::{Collector, Reply};
-use super::{LONG, SHORT, assert_account, export, impatient};
+use super::{LONG, SHORT, assert_account, export, flush, impatient};
 use crate::exporter::otlp::{
     HttpAnswer, HttpError, HttpPost, HttpTransport, OtlpExporter, OtlpStats,
 };
@@ -23,7 +24,7 @@ fn flushed(replies: impl IntoIterator<Item = Reply>) -> (OtlpStats, Collector) {
     let collector = Collector::start(replies);
     let mut exporter = impatient().endpoint(&collector.url()).build().unwrap();
     export(&mut exporter, "work", 5).unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     assert_account(&exporter, 5);
     assert_eq!(exporter.held_spans(), 0);
     (exporter.stats().snapshot(), collector)
@@ -77,7 +78,7 @@ fn a_collector_that_says_nothing_is_given_up_after_the_timeout() {
     let exporter = impatient().endpoint(&collector.url()).timeout(Duration::from_millis(100));
     let mut exporter = exporter.build().unwrap();
     export(&mut exporter, "work", 5).unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     let stats = exporter.stats().snapshot();
     assert!(stats.failed_requests >= 1, "{stats:?}");
     assert_eq!(stats.delivered_spans, 5);
@@ -94,7 +95,7 @@ fn a_collector_that_speaks_no_tls_gives_no_answer() {
         let exporter = impatient().endpoint(&url).timeout(SHORT).max_retry_time(Duration::ZERO);
         let mut exporter = exporter.build().unwrap();
         export(&mut exporter, "work", 5).unwrap();
-        exporter.flush(LONG).unwrap();
+        flush(&mut exporter, LONG);
         assert_eq!(exporter.stats().snapshot().expired_spans, 5);
         assert!(collector.has_received_nothing(), "spans went out in the open");
     }
@@ -107,7 +108,7 @@ fn a_status_that_says_no_costs_the_request_and_no_other() {
         let mut exporter = impatient().endpoint(&collector.url()).build().unwrap();
         for n_spans in [5, 3] {
             export(&mut exporter, "work", n_spans).unwrap();
-            exporter.flush(LONG).unwrap();
+            flush(&mut exporter, LONG);
         }
         let stats = exporter.stats().snapshot();
         let counted = (stats.refused_spans, stats.delivered_spans, stats.failed_requests);
@@ -184,8 +185,35 @@ fn an_answer_is_read_no_further_than_is_of_use() {
     let exporter = impatient().endpoint(&collector.url()).transport(transport);
     let mut exporter = exporter.build().unwrap();
     export(&mut exporter, "work", 1).unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     assert_eq!(n_bytes.load(Ordering::SeqCst), HttpAnswer::MAX_ANSWER_BYTES);
+}
+
+#[test]
+fn a_close_does_not_wait_for_a_flush_that_waits_for_the_collector() {
+    let asks_for_time = Reply::Answer(503, "Retry-After: 50\r\n", Vec::new());
+    let collector = Collector::start([asks_for_time]);
+    let exporter = OtlpExporter::builder().endpoint(&collector.url()).build().unwrap();
+    let stats = exporter.stats();
+    let provider = TracerProvider::builder().processor(BatchProcessor::new(exporter)).build();
+    let tracer = provider.tracer("tests");
+    tracer.start("early").end();
+    thread::scope(|threads| {
+        let flush = threads.spawn(|| provider.flush(LONG));
+        collector.receive();
+        // The flush has begun to wait, or will; what ends meanwhile does not wait in the queue for it.
+        tracer.start("late").end();
+        let less_than_the_wait = LONG / 6;
+        let closed = provider.close(less_than_the_wait).expect("the worker is free to close");
+        assert_eq!((closed.exported_spans, closed.lost_spans), (0, 2));
+        let flushed = flush.join().unwrap();
+        let so_far = match flushed {
+            Ok(flushed) | Err(FlushError::TimedOut { so_far: flushed, .. }) => flushed,
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(so_far.exported_spans, 0);
+    });
+    assert_eq!(stats.snapshot().lost_spans(), 2);
 }
 
 #[test]
@@ -194,14 +222,14 @@ fn without_a_collector_spans_wait_and_are_lost_with_the_close() {
     for url in [format!("http://{closed_port}"), "http://nowhere.invalid:4318".to_owned()] {
         let mut exporter = impatient().endpoint(&url).build().unwrap();
         export(&mut exporter, "work", 5).unwrap();
-        exporter.flush(SHORT).unwrap();
+        flush(&mut exporter, SHORT);
         assert_eq!(exporter.held_spans(), 5);
         exporter.close(SHORT).unwrap();
         let stats = exporter.stats().snapshot();
         assert_eq!((stats.closed_spans, exporter.held_spans()), (5, 0));
         assert!(matches!(export(&mut exporter, "late", 1), Err(ExportError::Closed)));
         exporter.close(SHORT).unwrap();
-        exporter.flush(SHORT).unwrap();
+        flush(&mut exporter, SHORT);
         assert_account(&exporter, 5);
     }
 }
@@ -234,7 +262,7 @@ fn a_providers_account_holds_while_its_collector_is_in_trouble() {
     let start = Instant::now();
     while provider.counts().pending_spans > 0 {
         assert!(start.elapsed() < LONG, "the worker never came to an end");
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     let (counts, stats) = (provider.counts(), stats.snapshot());
     assert_eq!((counts.finished_spans, counts.exported_spans), (6_000, 0));
@@ -304,7 +332,7 @@ fn no_one_sleeps_before_the_next_attempt_unless_a_flush_waits_for_it() {
         exporter.tick(LONG).unwrap();
     }
     assert_eq!((transport.n_posts(), exporter.held_spans()), (1, 100));
-    exporter.flush(SHORT).unwrap();
+    flush(&mut exporter, SHORT);
     assert_eq!((transport.n_posts(), exporter.held_spans()), (1, 100));
     exporter.close(SHORT).unwrap();
     let stats = exporter.stats().snapshot();
@@ -343,7 +371,7 @@ fn what_waits_is_limited_and_what_is_too_much_is_lost() {
     // Once the Collector is well again, all of the room is there again.
     *transport.answers.lock().unwrap() = vec![ok()];
     exporter.backoff.hurry();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     assert_eq!((exporter.held_spans(), exporter.backlog_bytes), (0, 0));
     assert_account(&exporter, 200);
 }
@@ -354,7 +382,7 @@ fn a_request_is_given_up_when_its_time_is_over() {
     let exporter = impatient().transport(transport).max_request_bytes(400);
     let mut exporter = exporter.max_retry_time(Duration::from_millis(20)).build().unwrap();
     export(&mut exporter, "work", 50).unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     let stats = exporter.stats().snapshot();
     assert_eq!((stats.expired_spans, exporter.held_spans()), (50, 0));
 
@@ -363,7 +391,7 @@ fn a_request_is_given_up_when_its_time_is_over() {
     let mut exporter = exporter.build().unwrap();
     for _ in 0..2 {
         export(&mut exporter, "work", 5).unwrap();
-        exporter.flush(LONG).unwrap();
+        flush(&mut exporter, LONG);
     }
     let stats = exporter.stats().snapshot();
     assert_eq!((transport.n_posts(), stats.expired_spans, stats.delivered_spans), (2, 5, 5));
@@ -374,7 +402,7 @@ fn a_transport_that_panics_costs_no_more_than_one_that_fails() {
     let transport = Scripted::new([Err("panic"), Err("panic"), ok()]);
     let mut exporter = exporter_of(&transport);
     export(&mut exporter, "work", 5).unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     let stats = exporter.stats().snapshot();
     assert_eq!((stats.failed_requests, stats.delivered_spans), (2, 5));
     assert!(exporter.fork_recipe().is_none(), "it has no recipe of its own");
@@ -391,7 +419,7 @@ fn times_without_end_are_as_good_as_others() {
     let mut exporter = exporter.max_request_bytes(0).max_backlog_bytes(usize::MAX).build().unwrap();
     export(&mut exporter, "work", 5).unwrap();
     exporter.tick(Duration::MAX).unwrap();
-    exporter.flush(Duration::MAX).unwrap();
+    flush(&mut exporter, Duration::MAX);
     exporter.close(Duration::MAX).unwrap();
     assert_eq!(exporter.stats().snapshot().delivered_spans, 5);
 }

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::collector::{Collector, Reply};
 use super::second_opinion::decoded;
-use super::{LONG, assert_account, export, impatient};
+use super::{LONG, assert_account, export, flush, impatient};
 use crate::context::Context;
 use crate::exporter::SpanExporter;
 use crate::exporter::otlp::{Compression, OtlpConfigError, OtlpExporter};
@@ -26,7 +26,7 @@ fn a_request_is_a_post_of_protobuf_with_the_headers_that_were_asked_for() {
         .build()
         .unwrap();
     export(&mut exporter, "work", 3).unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     let received = collector.receive();
     assert_eq!(received.request_line, "POST /v1/traces HTTP/1.1");
     for (name, value) in [
@@ -69,7 +69,7 @@ fn gzip_makes_bodies_smaller_and_keeps_what_is_in_them() {
         let exporter = OtlpExporter::builder().endpoint(&collector.url()).compression(compression);
         let mut exporter = exporter.build().unwrap();
         export(&mut exporter, "work", 1_000).unwrap();
-        exporter.flush(LONG).unwrap();
+        flush(&mut exporter, LONG);
         let received = collector.receive();
         assert_eq!(exporter.stats().snapshot().sent_bytes, received.body.len() as u64);
         bodies.push((received.header("content-encoding").map(str::to_owned), received.body));
@@ -91,7 +91,7 @@ fn a_full_request_goes_out_at_once_and_the_rest_with_the_flush() {
     let n_sent = exporter.stats().snapshot().delivered_spans;
     assert!(n_sent > 0 && exporter.held_spans() > 0);
     assert_account(&exporter, 50);
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     assert_eq!(exporter.held_spans(), 0);
     let mut span_ids = HashSet::new();
     for _ in 0..exporter.stats().snapshot().accepted_requests {
@@ -100,7 +100,7 @@ fn a_full_request_goes_out_at_once_and_the_rest_with_the_flush() {
         span_ids.extend(spans(&decoded(&received.body)).into_iter().map(|span| span.span_id));
     }
     assert_eq!(span_ids.len(), 50);
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     assert!(collector.has_received_nothing(), "an empty request was sent");
 }
 
@@ -145,7 +145,7 @@ fn the_child_of_a_fork_has_an_exporter_and_counts_of_its_own() {
     let mut exporter = exporter.compression(Compression::Gzip).build().unwrap();
     let stats = exporter.stats();
     export(&mut exporter, "parent", 5).unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     let parents = collector.receive();
     let recipe = exporter.fork_recipe().unwrap();
     export(&mut exporter, "waits", 1).unwrap();
@@ -199,7 +199,7 @@ fn nothing_is_opened_before_there_is_a_span() {
     listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut exporter = OtlpExporter::builder().endpoint(&url).build().unwrap();
-    exporter.flush(LONG).unwrap();
+    flush(&mut exporter, LONG);
     exporter.close(LONG).unwrap();
     assert!(listener.accept().is_err());
 }
