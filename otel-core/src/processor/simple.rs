@@ -342,6 +342,12 @@ mod tests {
             self.n_running.fetch_sub(1, Ordering::SeqCst);
             Ok(())
         }
+
+        fn close(&mut self, _: Duration) -> Result<(), ExportError> {
+            // The tracer keeps its provider, which keeps this.
+            self.tracer = None;
+            Ok(())
+        }
     }
 
     const LONG: Duration = Duration::from_secs(20);
