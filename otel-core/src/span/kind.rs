@@ -32,8 +32,10 @@ impl SpanKind {
 
     /// Reads a kind's name in any case; `None` for a name that is none.
     pub fn from_name(name: &str) -> Option<Self> {
-        let kinds = [Self::Internal, Self::Client, Self::Server, Self::Producer, Self::Consumer];
-        kinds.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
+        let kinds = [Self::Server, Self::Client, Self::Producer, Self::Consumer, Self::Internal];
+        // Spelled as it should be, a name is found without looking at each letter.
+        let exact = kinds.into_iter().find(|kind| kind.as_str() == name);
+        exact.or_else(|| kinds.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name)))
     }
 
     pub(crate) fn from_u8(byte: u8) -> Self {
