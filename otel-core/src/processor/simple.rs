@@ -78,7 +78,11 @@ impl SimpleProcessor {
     /// Returns what this process has. The child of a fork begins here.
     #[inline]
     fn shared(&self) -> &Shared {
-        self.shared.get_or_begin(|| Arc::new(Shared::new(for_child(self.fork_recipe.as_ref()))))
+        self.shared.get_or_begin(|| {
+            // An exporter is made here, whose spans would come back here.
+            let _quiet = Context::current().with_suppression().attach();
+            Arc::new(Shared::new(for_child(self.fork_recipe.as_ref())))
+        })
     }
 
     #[inline]
@@ -90,6 +94,20 @@ impl SimpleProcessor {
     /// Names this processor among others, for as long as one of its methods runs.
     fn address(&self) -> *const () {
         std::ptr::from_ref(self).cast()
+    }
+
+    /// Calls the exporter, to which the caller has the lock. A span that it starts meanwhile would come back here and wait for
+    /// itself, so it starts none; a flush that it calls for is refused.
+    fn call_exporter<R>(&self, call: impl FnOnce() -> R) -> R {
+        let _quiet = Context::current().with_suppression().attach();
+        let outer = EXPORTING.replace(self.address());
+        let answer = call();
+        EXPORTING.set(outer);
+        answer
+    }
+
+    fn close_exporter(&self, shared: &Shared, exporting: &mut Exporting, timeout: Duration) {
+        self.call_exporter(|| shared.close(exporting, timeout));
     }
 
     fn flushed(&self) -> Flushed {
@@ -111,15 +129,20 @@ impl SpanProcessor for SimpleProcessor {
         if !span.flags().is_sampled() {
             return;
         }
-        // An exporter that makes spans itself would come back here, and wait for itself.
-        let _quiet = Context::current().with_suppression().attach();
         let shared = self.shared();
         // Relaxed: a statistic that guards no other memory.
         shared.finished_spans.fetch_add(1, Ordering::Relaxed);
+        if EXPORTING.get() == self.address() {
+            // A span of the exporter's own that it ends here: to wait for the exporter would have no end.
+            return shared.settled.with(|settled| {
+                settled.taken_spans += 1;
+                settled.failed_spans += 1;
+            });
+        }
         let mut exporting = shared.exporting.lock();
         if self.is_closed() {
             shared.settled.with(|settled| settled.closed_spans += 1);
-            return shared.close(&mut exporting, Duration::ZERO);
+            return self.close_exporter(shared, &mut exporting, Duration::ZERO);
         }
         let resource = match self.pipeline.get() {
             Some(pipeline) => {
@@ -131,9 +154,8 @@ impl SpanProcessor for SimpleProcessor {
         let Exporting { exporter, scopes, .. } = &mut *exporting;
         let n_spans = SpanCount::known(1);
         let batch = SpanBatch::new(&resource, scopes, span.frame(), &n_spans);
-        let outer = EXPORTING.replace(self.address());
-        let is_taken = super::batch::export_guarded(exporter.as_mut(), &batch);
-        EXPORTING.set(outer);
+        let is_taken =
+            self.call_exporter(|| super::batch::export_guarded(exporter.as_mut(), &batch));
         let asked = ask(exporter.as_ref());
         shared.settled.with(|settled| {
             settled.taken_spans += 1;
@@ -142,7 +164,7 @@ impl SpanProcessor for SimpleProcessor {
         });
         if self.is_closed() {
             // Who wanted to close it did not wait so long.
-            shared.close(&mut exporting, Duration::ZERO);
+            self.close_exporter(shared, &mut exporting, Duration::ZERO);
         }
     }
 
@@ -167,7 +189,8 @@ impl SpanProcessor for SimpleProcessor {
                 drop(exporting);
                 return Ok(self.flushed());
             }
-            let wait = super::batch::flush_guarded(exporting.exporter.as_mut(), left());
+            let wait = self
+                .call_exporter(|| super::batch::flush_guarded(exporting.exporter.as_mut(), left()));
             let asked = ask(exporting.exporter.as_ref());
             let held_spans = shared.settled.with(|settled| settled.note(asked).held_spans);
             drop(exporting);
@@ -191,7 +214,8 @@ impl SpanProcessor for SimpleProcessor {
             // Whoever exports will close the exporter afterwards.
             return Err(self.timed_out(timeout, self.counts().pending_spans));
         };
-        shared.close(&mut exporting, timeout.saturating_sub(start.elapsed()));
+        let left = timeout.saturating_sub(start.elapsed());
+        self.close_exporter(shared, &mut exporting, left);
         drop(exporting);
         Ok(self.flushed())
     }
@@ -309,6 +333,57 @@ mod tests {
         provider.tracer("test").start("work").end();
         let flushed = provider.flush(Duration::from_secs(5)).unwrap();
         assert_eq!((flushed.exported_spans, flushed.lost_spans), (1, 0));
+    }
+
+    /// Makes a span whenever it is called, ends one that was there before, and flushes its own provider.
+    #[derive(Debug)]
+    struct Busy {
+        own: Arc<Mutex<Option<TracerProvider>>>,
+        early: Arc<Mutex<Vec<crate::Span>>>,
+    }
+
+    impl Busy {
+        fn work(&self) {
+            self.early.lock().pop().into_iter().for_each(crate::Span::end);
+            if let Some(provider) = &*self.own.lock() {
+                provider.tracer("exporter").start("own").end();
+                let flushed = provider.flush(Duration::MAX);
+                assert!(matches!(flushed, Err(FlushError::FromWorker)), "{flushed:?}");
+            }
+        }
+    }
+
+    impl SpanExporter for Busy {
+        fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+            self.work();
+            Ok(())
+        }
+
+        fn flush(&mut self, _: Duration) -> Result<(), ExportError> {
+            self.work();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_exporter_that_makes_and_ends_spans_whenever_it_is_called_does_not_wait_for_itself() {
+        let (own, early) = (Arc::default(), Arc::default());
+        let exporter = Busy { own: Arc::clone(&own), early: Arc::clone(&early) };
+        let provider = TracerProvider::builder().processor(SimpleProcessor::new(exporter)).build();
+        let tracer = provider.tracer("test");
+        early.lock().extend((0..3).map(|_| tracer.start("early")));
+        *own.lock() = Some(provider.clone());
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            tracer.start("work").end();
+            let flushed = provider.flush(LONG).map_err(|error| error.to_string());
+            let closed = provider.close(LONG).map_err(|error| error.to_string());
+            let _ = done.send((flushed, closed, provider.counts().failed_spans));
+        });
+        let (flushed, closed, failed_spans) = is_done.recv_timeout(LONG).unwrap();
+        *own.lock() = None;
+        assert_eq!(flushed, Ok(Flushed::new(1, 2)));
+        assert_eq!((closed, failed_spans), (Ok(Flushed::new(1, 3)), 3));
     }
 
     /// Exports when a test lets it, and notes how many exports run at once and what is current meanwhile.
