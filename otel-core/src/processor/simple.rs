@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::per_process::{CountPerProcess, PerProcess};
@@ -16,7 +15,7 @@ use crate::foreign;
 use crate::instrumentation_scope::InstrumentationScope;
 use crate::record::SpanView;
 use crate::resource::Resource;
-use crate::sync::{BriefMutex, Mutex};
+use crate::sync::{BriefMutex, Condvar, Mutex};
 
 /// Exports each sampled span at its end, on the caller's thread, one at a time: for consoles and tests.
 ///
@@ -38,6 +37,9 @@ struct Shared {
     exporting: Mutex<Exporting>,
     /// Beside the exporter, not with it: who wants to know waits for no export.
     settled: BriefMutex<Settled>,
+    /// Somebody closes: told to those who wait in a flush.
+    is_closing: Mutex<bool>,
+    close_begins: Condvar,
 }
 
 /// What only one thread at a time has.
@@ -139,11 +141,15 @@ impl SpanProcessor for SimpleProcessor {
                 settled.failed_spans += 1;
             });
         }
-        let mut exporting = shared.exporting.lock();
-        if self.is_closed() {
+        // Who closes has the exporter for as long as it sends: a span that comes too late does not wait for that.
+        let exporting = (!self.is_closed()).then(|| shared.exporting.lock());
+        let Some(mut exporting) = exporting.filter(|_| !self.is_closed()) else {
             shared.settled.with(|settled| settled.closed_spans += 1);
-            return self.close_exporter(shared, &mut exporting, Duration::ZERO);
-        }
+            if let Some(mut exporting) = shared.exporting.try_lock() {
+                self.close_exporter(shared, &mut exporting, Duration::ZERO);
+            }
+            return;
+        };
         let resource = match self.pipeline.get() {
             Some(pipeline) => {
                 pipeline.scopes.copy_into(&mut exporting.scopes);
@@ -196,9 +202,12 @@ impl SpanProcessor for SimpleProcessor {
             drop(exporting);
             match wait {
                 // Without the lock, so that others may end spans, or close.
-                Some(wait) if wait < left() => thread::sleep(wait),
-                _ if held_spans > 0 => return Err(self.timed_out(timeout, held_spans)),
-                _ => return Ok(self.flushed()),
+                Some(wait) if wait < left() && !shared.is_closed_within(wait) => {}
+                // Fewer by now, where somebody closed.
+                _ => match held_spans.min(self.counts().pending_spans) {
+                    0 => return Ok(self.flushed()),
+                    pending_spans => return Err(self.timed_out(timeout, pending_spans)),
+                },
             }
         }
     }
@@ -209,6 +218,7 @@ impl SpanProcessor for SimpleProcessor {
         }
         self.is_closed.store(true, Ordering::Relaxed);
         let Some(shared) = self.shared.get() else { return Ok(self.flushed()) };
+        shared.tell_close();
         let start = Instant::now();
         let Some(mut exporting) = shared.exporting.lock_within(timeout) else {
             // Whoever exports will close the exporter afterwards.
@@ -235,7 +245,28 @@ impl Shared {
             finished_spans: AtomicU64::new(0),
             exporting: Mutex::new(exporting),
             settled: BriefMutex::default(),
+            is_closing: Mutex::default(),
+            close_begins: Condvar::default(),
         }
+    }
+
+    fn tell_close(&self) {
+        *self.is_closing.lock() = true;
+        self.close_begins.notify_all();
+    }
+
+    /// Waits, unless somebody closes; tells whether somebody does.
+    fn is_closed_within(&self, wait: Duration) -> bool {
+        let start = Instant::now();
+        let mut is_closing = self.is_closing.lock();
+        while !*is_closing {
+            let left = wait.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            is_closing = self.close_begins.wait_timeout(is_closing, left);
+        }
+        *is_closing
     }
 
     fn close(&self, exporting: &mut Exporting, timeout: Duration) {
@@ -304,6 +335,7 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::thread;
 
     use super::*;
     use crate::exporter::ExportError;
@@ -540,5 +572,69 @@ mod tests {
         let counts = provider.counts();
         assert_eq!((counts.finished_spans, counts.pending_spans), (7, 0));
         assert_eq!((counts.undelivered_spans, counts.closed_spans), (2, 3));
+    }
+
+    /// Has to wait for an hour before it can go on, and closes when a test lets it.
+    #[derive(Debug)]
+    struct Waits {
+        n_held: u64,
+        has_begun: mpsc::Sender<&'static str>,
+        gate: mpsc::Receiver<()>,
+    }
+
+    impl SpanExporter for Waits {
+        fn export(&mut self, _: &SpanBatch<'_>) -> Result<(), ExportError> {
+            self.n_held += 1;
+            Ok(())
+        }
+
+        fn flush(&mut self, _: Duration) -> Result<(), ExportError> {
+            let _ = self.has_begun.send("flush");
+            Err(ExportError::Later(Duration::from_secs(3600)))
+        }
+
+        fn close(&mut self, _: Duration) -> Result<(), ExportError> {
+            let _ = self.has_begun.send("close");
+            let _ = self.gate.recv();
+            Ok(())
+        }
+
+        fn held_spans(&self) -> u64 {
+            self.n_held
+        }
+    }
+
+    #[test]
+    fn a_close_ends_the_wait_of_a_flush_and_no_span_waits_for_the_close() {
+        let (has_begun, begun) = mpsc::channel();
+        let (open_gate, gate) = mpsc::channel();
+        let exporter = Waits { n_held: 0, has_begun, gate };
+        let provider = TracerProvider::builder().processor(SimpleProcessor::new(exporter)).build();
+        let tracer = provider.tracer("test");
+        tracer.start("work").end();
+        let late = tracer.start("ends late");
+        let spawn_asking = |ask: fn(&TracerProvider) -> Result<Flushed, FlushError>| {
+            let (provider, (done, is_done)) = (provider.clone(), mpsc::channel());
+            thread::spawn(move || done.send(ask(&provider)));
+            is_done
+        };
+        let flushed = spawn_asking(|provider| provider.flush(Duration::MAX));
+        assert_eq!(begun.recv_timeout(LONG), Ok("flush"));
+        let closed = spawn_asking(|provider| provider.close(LONG));
+        assert_eq!(begun.recv_timeout(LONG), Ok("close"));
+        let Err(FlushError::TimedOut { pending_spans: 1, .. }) =
+            flushed.recv_timeout(LONG).unwrap()
+        else {
+            panic!("a span is held");
+        };
+        let (done, has_ended) = mpsc::channel();
+        thread::spawn(move || {
+            late.end();
+            let _ = done.send(());
+        });
+        has_ended.recv_timeout(LONG).unwrap();
+        open_gate.send(()).unwrap();
+        assert_eq!(closed.recv_timeout(LONG).unwrap().unwrap(), Flushed::new(0, 2));
+        assert_eq!(provider.counts().closed_spans, 2);
     }
 }
