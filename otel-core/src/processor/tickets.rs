@@ -4,6 +4,7 @@
 //! answers them all at once: whoever took a ticket before that look is served, and whoever comes later is served next
 //! time. A span that ends leaves a call instead, which nobody waits for.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
@@ -23,7 +24,8 @@ struct Desk {
     taken: u64,
     /// All up to this one are answered.
     answered: u64,
-    /// What the last caller gave.
+    /// The longest that one of those gave who wait for the next job: who gave less leaves before. Of those who close, where
+    /// somebody does: they want the account within that time.
     timeout: Duration,
     is_closing: bool,
     is_closed: bool,
@@ -52,7 +54,11 @@ impl Tickets {
         let mut desk = self.desk.lock();
         if !desk.is_closed {
             desk.taken += 1;
-            desk.timeout = timeout;
+            desk.timeout = match (desk.is_closing, is_closing) {
+                (true, false) => desk.timeout,
+                (false, true) => timeout,
+                _ => desk.timeout.max(timeout),
+            };
             desk.is_closing |= is_closing;
         }
         Ticket(desk.taken)
@@ -84,13 +90,13 @@ impl Tickets {
     /// taken is seen by the job that answers it.
     pub(super) fn next_job(&self, is_due: bool) -> Option<Job> {
         let is_called = self.is_called.swap(false, Ordering::Acquire);
-        let desk = self.desk.lock();
+        let mut desk = self.desk.lock();
         let is_asked = desk.taken > desk.answered;
         let job = Job {
             up_to: desk.taken,
             must_flush: is_asked || is_due,
             is_closing: desk.is_closing,
-            timeout: is_asked.then_some(desk.timeout),
+            timeout: is_asked.then(|| mem::take(&mut desk.timeout)),
         };
         (job.must_flush || job.is_closing || is_called).then_some(job)
     }
@@ -129,3 +135,35 @@ impl Tickets {
 
 #[cfg(all(loom, test))]
 mod models;
+
+#[cfg(all(not(loom), test))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_has_as_long_as_the_most_patient_of_those_who_wait_but_a_close_has_its_own_time() {
+        let seconds = Duration::from_secs;
+        for (asked, expected) in [
+            (&[(20, false)][..], 20),
+            (&[(20, false), (1, false)], 20),
+            (&[(1, false), (20, false), (3, false)], 20),
+            (&[(20, false), (1, true)], 1),
+            (&[(1, true), (20, false)], 1),
+            (&[(1, true), (20, false), (2, true)], 2),
+        ] {
+            let tickets = Tickets::default();
+            asked.iter().for_each(|(time, is_closing)| {
+                tickets.take(seconds(*time), *is_closing);
+            });
+            let job = tickets.next_job(false).unwrap();
+            assert_eq!(job.timeout, Some(seconds(expected)), "{asked:?}");
+        }
+        // The next job is for those who come next.
+        let tickets = Tickets::default();
+        tickets.take(seconds(20), false);
+        let job = tickets.next_job(false).unwrap();
+        tickets.take(seconds(1), false);
+        tickets.answer(&job, true);
+        assert_eq!(tickets.next_job(false).unwrap().timeout, Some(seconds(1)));
+    }
+}
