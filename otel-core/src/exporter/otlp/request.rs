@@ -130,7 +130,7 @@ impl OpenRequest {
             self.resources.clear();
             self.last = 0;
         }
-        let kept_bytes = 2 * self.max_bytes / n_groups.max(1);
+        let kept_bytes = self.max_bytes.saturating_mul(2) / n_groups.max(1);
         for group in self.resources.iter_mut().flat_map(|group| &mut group.scopes) {
             group.spans.clear(kept_bytes);
         }

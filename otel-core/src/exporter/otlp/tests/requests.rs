@@ -48,6 +48,12 @@ fn a_span_that_is_larger_than_a_request_has_one_to_itself() {
 }
 
 #[test]
+fn a_request_may_be_as_large_as_it_likes() {
+    let spans: Spans = [Case::default(), Case::default()].map(|case| (0, 0, case)).into();
+    assert_eq!(requests_of(&spans, usize::MAX).len(), 1);
+}
+
+#[test]
 fn many_scopes_are_not_kept() {
     let mut open = OpenRequest::new(1 << 20);
     for round in 0..3 {
