@@ -39,12 +39,14 @@ impl<'a> OtEntry<'a> {
             parts.push(';');
             parts.push_str(part);
         }
+        // A member does not end in a space, though what stood in front of another part may.
+        parts.truncate(parts.trim_end().len());
         (parts.len() <= MAX_CHARS).then_some(parts)
     }
 
     /// Returns the member without a threshold; empty where nothing else is there.
     pub(super) fn without_threshold(self) -> String {
-        self.others().collect::<Vec<_>>().join(";")
+        self.others().collect::<Vec<_>>().join(";").trim_end().to_owned()
     }
 
     /// Returns a trace state in which the member is this.
@@ -102,10 +104,15 @@ mod tests {
             ("rv:00000000000001", "th:e666;rv:00000000000001", "rv:00000000000001"),
             ("a:1;th:8;rv:2;th:9;odd", "th:e666;a:1;rv:2;odd", "a:1;rv:2;odd"),
             (";;a:1;", "th:e666;a:1", "a:1"),
+            ("a:1 ;th:8", "th:e666;a:1", "a:1"),
+            (" ;th:8", "th:e666;", ""),
         ] {
             let entry = OtEntry { parts };
             assert_eq!(entry.with_threshold(threshold).as_deref(), Some(with), "parts {parts:?}");
             assert_eq!(entry.without_threshold(), without, "parts {parts:?}");
+            let trace_state = TraceState::EMPTY.with(MEMBER, "th:7");
+            let put = OtEntry::put(&trace_state, with);
+            assert_eq!(put.get(MEMBER), Some(with), "parts {parts:?}");
         }
         assert_eq!(OtEntry { parts: "" }.with_threshold(0).as_deref(), Some("th:0"));
         assert_eq!(OtEntry { parts: "" }.with_threshold(1).as_deref(), Some("th:00000000000001"));
