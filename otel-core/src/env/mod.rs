@@ -68,3 +68,5 @@ pub use configuration::{Configuration, Problem, Setting, Source};
 pub use environment::Environment;
 pub(crate) use pipeline::PipelineSettings;
 pub use variable::Variable;
+#[cfg(feature = "otlp")]
+pub(crate) use variable::host_start;

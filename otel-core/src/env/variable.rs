@@ -72,15 +72,41 @@ fn stars(secret: &str) -> String {
     format!("*** ({} characters)", secret.chars().count())
 }
 
-/// Hides what a URL has in front of its host, and shortens what is too long for a line: in this order, since the password
-/// of one that is cut could not be told from its host.
+/// Hides what may be secret in a URL: what it has in front of its host and in its query. Then shortens what is too long for a
+/// line: in this order, since the password of one that is cut could not be told from its host.
 fn hide_password(value: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = value.split_once("://") else { return cut(value).into() };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.rfind('@') {
-        Some(end) => cut(&format!("{scheme}://***{}", &rest[end..])).to_owned().into(),
-        None => cut(value).into(),
+    let (scheme, rest) = match value.find("://") {
+        Some(end) => value.split_at(end + "://".len()),
+        None if value.contains([',', '=', ' ']) => return cut(value).into(),
+        None => ("", value),
+    };
+    let is_url = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && !scheme.contains([',', '=', ' ']);
+    let (secret, host) = rest.split_at(host_start(rest));
+    // Without a scheme it is a URL only if there is a password.
+    let has_secret = !secret.is_empty() && (!scheme.is_empty() || secret.contains(':'));
+    let query = host.find('?').filter(|_| is_url);
+    if !has_secret && query.is_none() {
+        return cut(value).into();
     }
+    let user = if has_secret { "***@" } else { secret };
+    let (host, query) = query.map_or((host, ""), |start| (&host[..start], "?***"));
+    cut(&format!("{scheme}{user}{host}{query}")).to_owned().into()
+}
+
+/// Returns where the host begins in what follows the scheme of a URL: behind a name and a password, where they are.
+///
+/// A `/`, `?` or `#` in a password is to be percent-coded. Where it is not, the host seems to be the name, and what follows its
+/// colon is no port: then all up to the last `@` counts as the password.
+pub(crate) fn host_start(rest: &str) -> usize {
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let end = authority.rfind('@').or_else(|| {
+        let behind_address = authority.rsplit(']').next().unwrap_or_default();
+        let (_, port) = behind_address.split_once(':')?;
+        let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+        rest.rfind('@').filter(|_| !is_port)
+    });
+    end.map_or(0, |end| end + 1)
 }
 
 /// Shortens what is too long for a line.
@@ -120,6 +146,14 @@ mod tests {
             ("https://me:a@b@collector", "https://***@collector"),
             ("http://collector/a@b", "http://collector/a@b"),
             ("a@b", "a@b"),
+            ("me:secret@collector:4318", "***@collector:4318"),
+            ("http://me:se?cret@collector:4318", "http://***@collector:4318"),
+            ("http://me:se/cret@collector:4318", "http://***@collector:4318"),
+            ("http://me:se#cret@collector:4318", "http://***@collector:4318"),
+            ("http://collector:4318/a@b", "http://collector:4318/a@b"),
+            ("http://[::1]:4318/a@b", "http://[::1]:4318/a@b"),
+            ("http://collector/v1?token=secret", "http://collector/v1?***"),
+            ("owner=team:me@shop,url=http://a?b,c=d", "owner=team:me@shop,url=http://a?b,c=d"),
         ] {
             assert_eq!(endpoint.shown(value), expected, "value {value:?}");
         }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use ureq::http::Uri;
 
+use crate::env::host_start;
+
 /// A URL that requests can be posted to.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Endpoint(String);
@@ -49,12 +51,9 @@ impl fmt::Debug for Endpoint {
 
 /// Takes off a URL what may be secret: a name and a password in front of the host, and what follows the path.
 pub(super) fn without_secrets(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let separator = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{separator}{host}{path}")
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |end| end + "://".len()));
+    let host_and_path = rest[host_start(rest)..].split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}{host_and_path}")
 }
 
 fn parsed(url: &str) -> Result<Uri, &'static str> {
@@ -161,7 +160,11 @@ mod tests {
         for (url, shown) in [
             ("https://a@b:c@host/d@e", "https://host/d@e"),
             ("me:secret@host", "host"),
-            ("://", ""),
+            ("http://me:se?cret@host:80/path", "http://host:80/path"),
+            ("http://me:se/cret@host:80", "http://host:80"),
+            ("http://me:se#cret@host?key=secret", "http://host"),
+            ("http://host:80/d@e", "http://host:80/d@e"),
+            ("://", "://"),
             ("", ""),
         ] {
             assert_eq!(without_secrets(url), shown, "{url}");
