@@ -48,7 +48,8 @@ pub use transport::{HttpAnswer, HttpError, HttpPost, HttpTransport};
 /// Sends spans to an OpenTelemetry Collector, or whoever takes OTLP over HTTP, as Jaeger does on port 4318.
 ///
 /// Spans are gathered in one open request, by resource and scope. A full one goes out at once, the last one at
-/// [`flush`](SpanExporter::flush) or at the end of the batch processor's interval. Nothing is resolved or opened before that,
+/// [`flush`](SpanExporter::flush) or at the end of the batch processor's interval. A simple processor has no interval: behind
+/// one, spans wait for a flush or the close. Nothing is resolved or opened before that,
 /// so a Collector that is not there is no error at the start; what it costs is counted, see [`stats`](Self::stats).
 ///
 /// A request that fails is tried once more where that may help: no answer, and the statuses 429, 502, 503 and 504. Between
