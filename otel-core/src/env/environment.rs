@@ -328,12 +328,12 @@ struct Found<T> {
 }
 
 fn put<T: ?Sized>(list: &mut Vec<Named<T>>, named: Named<T>) {
-    list.retain(|present| present.name != named.name);
+    list.retain(|present| !present.name.eq_ignore_ascii_case(named.name));
     list.push(named);
 }
 
 fn take<T: ?Sized>(list: &mut Vec<Named<T>>, name: &str) -> Option<Make<T>> {
-    let place = list.iter().position(|named| named.name == name)?;
+    let place = list.iter().position(|named| named.name.eq_ignore_ascii_case(name))?;
     Some(list.remove(place).make)
 }
 

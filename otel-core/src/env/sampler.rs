@@ -181,6 +181,12 @@ mod tests {
             assert_eq!(seen.endpoint.as_deref(), Some("http://localhost:14250"));
             assert_eq!(environment.configuration().problems(), []);
         }
+        for name in ["MySampler", "mysampler", "parentbased_MYSAMPLER"] {
+            let mut environment = Environment::from_pairs([("OTEL_TRACES_SAMPLER", name)])
+                .sampler("MySampler", |_| AlwaysOffSampler);
+            assert!(read(&mut environment).description().contains("AlwaysOffSampler"), "{name}");
+            assert_eq!(environment.configuration().problems(), [], "{name}");
+        }
         let mut environment = Environment::from_pairs([("OTEL_TRACES_SAMPLER", "xray")])
             .sampler("jaeger_remote", |_| AlwaysOffSampler);
         read(&mut environment);
