@@ -119,7 +119,7 @@ impl Tracer {
         else {
             return self.decide_elsewhere(request, parent);
         };
-        let span_id = provider.ids.new_span_id();
+        let span_id = provider.new_span_id();
         match parent {
             Some(parent)
                 if provider.local_children_follow
@@ -159,20 +159,24 @@ impl Tracer {
     /// [global](crate::global_tracer) provider has none.
     #[inline]
     pub fn follow(&self) -> Option<SpanId> {
-        self.follow_if(|provider| provider.local_children_follow)
-    }
-
-    /// As [`follow`](Self::follow), for a parent in another process that has decided whether the trace is sampled.
-    #[inline]
-    pub fn follow_remote(&self) -> Option<SpanId> {
-        self.follow_if(|provider| provider.remote_children_follow)
-    }
-
-    #[inline(always)]
-    fn follow_if(&self, follows: impl Fn(&ProviderInner) -> bool) -> Option<SpanId> {
         let provider = self.provider()?;
-        let follows = follows(provider) && provider.is_open() && !is_current_suppressed();
+        let follows =
+            provider.local_children_follow && provider.is_open() && !is_current_suppressed();
         follows.then(|| provider.ids.new_span_id())
+    }
+
+    /// As [`follow`](Self::follow), for a parent that may be in another process and has decided whether the trace is
+    /// sampled.
+    // Not inlined, so that `follow` is: what makes an id is in few places then.
+    #[inline(never)]
+    pub fn follow_parent(&self, is_remote: bool) -> Option<SpanId> {
+        let provider = self.provider()?;
+        let follow = match is_remote {
+            true => provider.remote_children_follow,
+            false => provider.local_children_follow,
+        };
+        let follows = follow && provider.is_open() && !is_current_suppressed();
+        follows.then(|| provider.new_span_id())
     }
 
     /// Tells whether two handles are of one tracer, or both of none of their own.
@@ -298,6 +302,12 @@ impl StartDecision {
 }
 
 impl ProviderInner {
+    // Not inlined, so that where a span follows its parent it is.
+    #[inline(never)]
+    fn new_span_id(&self) -> SpanId {
+        self.ids.new_span_id()
+    }
+
     fn ask_sampler(
         &self,
         request: &SpanRequest<'_>,

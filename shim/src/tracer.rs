@@ -180,8 +180,7 @@ impl TracerShim {
         let is_remote = is_remote(parent);
         let span_id = match tags.priority() {
             Some(_) => None,
-            None if is_remote => self.tracer.follow_remote(),
-            None => self.tracer.follow(),
+            None => self.tracer.follow_parent(is_remote),
         };
         let Some(span_id) = span_id else { return self.start_special(request) };
         if !parent.is_sampled() {

@@ -10,6 +10,7 @@ use crate::attribute::{AttributeSource, KeyValue, Value};
 use crate::clock::{Clock, unix_nanos_of};
 use crate::context::Context;
 use crate::global;
+use crate::provider::ProviderInner;
 use crate::raw::fork;
 use crate::record::{SpanBuf, SpanIds, SpanTimes};
 use crate::span_context::TraceFlags;
@@ -129,7 +130,7 @@ impl RecordingSpan {
     }
 
     /// As [`start_following`](Self::start_following), for a span of any kind.
-    #[inline]
+    #[inline(always)]
     pub fn start_following_as(
         &mut self,
         tracer: &Tracer,
@@ -153,7 +154,7 @@ impl RecordingSpan {
         self.buf.set_remote_parent();
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, tracer: &Tracer, name: &str, kind: SpanKind, ids: SpanIds) {
         if !self.tracer.is_same(tracer) {
             self.tracer = tracer.clone();
@@ -295,7 +296,7 @@ impl RecordingSpan {
     }
 
     /// Ends the span: processors are told, and the slot is ready for the next span.
-    #[inline]
+    #[inline(always)]
     pub fn end(&mut self, time: Option<SystemTime>) {
         let Some(provider) = self.tracer.provider() else { return };
         let clock = &provider.clock;
@@ -305,24 +306,26 @@ impl RecordingSpan {
                     clock.span_times(self.start_reading, clock.now());
                 SpanTimes { start_unix_nanos, duration_nanos }
             }
-            (start, end) => {
-                let start_unix_nanos =
-                    start.unwrap_or_else(|| clock.unix_nanos(self.start_reading));
-                let end_unix_nanos =
-                    end.map_or_else(|| clock.unix_nanos(clock.now()), unix_nanos_of);
-                if end_unix_nanos < start_unix_nanos {
-                    provider.note_negative_duration(self.buf.name());
-                }
-                SpanTimes {
-                    start_unix_nanos,
-                    duration_nanos: end_unix_nanos.saturating_sub(start_unix_nanos),
-                }
-            }
+            (_, end) => self.given_times(provider, end),
         };
         if provider.observes_ending() {
             return self.end_observed(times);
         }
         self.finish(times);
+    }
+
+    /// Returns the times of a span that was given one of them at least.
+    #[inline(never)]
+    fn given_times(&self, provider: &ProviderInner, end: Option<SystemTime>) -> SpanTimes {
+        let clock = &provider.clock;
+        let start_unix_nanos =
+            self.start_unix_nanos.unwrap_or_else(|| clock.unix_nanos(self.start_reading));
+        let end_unix_nanos = end.map_or_else(|| clock.unix_nanos(clock.now()), unix_nanos_of);
+        if end_unix_nanos < start_unix_nanos {
+            provider.note_negative_duration(self.buf.name());
+        }
+        let duration_nanos = end_unix_nanos.saturating_sub(start_unix_nanos);
+        SpanTimes { start_unix_nanos, duration_nanos }
     }
 
     #[cold]
