@@ -269,7 +269,7 @@ fn otlp_ends_in_peace_where_no_collector_listens() {
     assert!(output.status.success(), "{output:?}");
     let printed = text(&output.stdout);
     assert!(printed.contains(&format!("0 spans sent to {url}/v1/traces, 3 lost.")), "{printed}");
-    assert!(printed.contains("Nobody answers there"), "{printed}");
+    assert!(printed.contains("Nobody took them there"), "{printed}");
 
     let output = run(OTLP, &["--endpoint", "localhost:4318"]);
     assert!(!output.status.success(), "{output:?}");

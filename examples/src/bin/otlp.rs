@@ -40,7 +40,7 @@ fn to_collector(flags: &Flags) -> Result<(), Box<dyn Error>> {
     match stats.snapshot() {
         OtlpStats { expired_spans: 1.., .. } => {
             say!(
-                "Nobody answers there: start a Collector or a Jaeger all-in-one, and run this again."
+                "Nobody took them there in time: start a Collector or a Jaeger all-in-one, and run this again."
             )
         }
         OtlpStats { refused_spans: 1.., .. } | OtlpStats { rejected_spans: 1.., .. } => {
