@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
 use super::entry::{Entry, push_bytes, push_nested, put, read_u32, read_u64, scalar_len};
+use super::short::copy_short;
 use super::{
     EVENT_HEAD_LEN, LINK_HEAD_LEN, MAX_AREA_BYTES, REMOTE_LINK, REMOTE_PARENT, SpanView, head, kind,
 };
@@ -627,37 +628,6 @@ pub struct SpanTimes {
     pub start_unix_nanos: u64,
     /// Nanoseconds.
     pub duration_nanos: u64,
-}
-
-/// Copies bytes of which there are mostly few, in place instead of by a call: as two pieces of a fixed length that overlap
-/// as much as they have to.
-#[inline(always)]
-fn copy_short(place: &mut [u8], bytes: &[u8]) {
-    let place = &mut place[..bytes.len()];
-    let len = bytes.len();
-    if len > 32 {
-        place.copy_from_slice(bytes);
-    } else if len >= 16 {
-        copy_ends::<16>(place, bytes);
-    } else if len >= 8 {
-        copy_ends::<8>(place, bytes);
-    } else if len >= 4 {
-        copy_ends::<4>(place, bytes);
-    } else if len >= 2 {
-        copy_ends::<2>(place, bytes);
-    } else if len == 1 {
-        place[0] = bytes[0];
-    }
-}
-
-#[inline(always)]
-fn copy_ends<const N: usize>(place: &mut [u8], bytes: &[u8]) {
-    if let (Some(place), Some(bytes)) = (place.first_chunk_mut::<N>(), bytes.first_chunk()) {
-        *place = *bytes;
-    }
-    if let (Some(place), Some(bytes)) = (place.last_chunk_mut::<N>(), bytes.last_chunk()) {
-        *place = *bytes;
-    }
 }
 
 #[cold]

@@ -32,6 +32,7 @@
 mod buf;
 mod data;
 mod entry;
+pub(crate) mod short;
 mod view;
 
 pub use buf::{SpanBuf, SpanIds, SpanTimes};

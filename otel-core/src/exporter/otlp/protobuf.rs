@@ -5,6 +5,8 @@
 //! wrong: so a record is read once, and every length is as short as it can be. The alternatives cost more. To compute the
 //! sizes ahead is a second walk over the record, and lengths padded to a fixed width make a span a tenth longer.
 
+use crate::record::short::copy_short;
+
 /// Appends fields to a message, one after another.
 ///
 /// Fields that are empty or zero are left out where [`Option`]al fields of protobuf are meant; who has to tell a zero from
@@ -65,7 +67,7 @@ impl Writer {
     /// Appends bytes as they are.
     #[inline(always)]
     pub(super) fn raw(&mut self, bytes: &[u8]) {
-        copy(self.extend(bytes.len()), bytes);
+        copy_short(self.extend(bytes.len()), bytes);
     }
 
     /// Appends bytes or a text with the length in front.
@@ -279,30 +281,6 @@ pub(super) enum Content<'a> {
     Number(u64),
     /// Bytes, a text or a message.
     Bytes(&'a [u8]),
-}
-
-/// Copies bytes between slices of one length. Most keys and values are short: of those, the first and the last bytes are
-/// copied at fixed lengths, which overlap in the middle, since a call of `memcpy` costs more.
-#[inline(always)]
-fn copy(to: &mut [u8], from: &[u8]) {
-    match from.len() {
-        16..=32 => copy_ends::<16>(to, from),
-        8..16 => copy_ends::<8>(to, from),
-        4..8 => copy_ends::<4>(to, from),
-        _ => to.copy_from_slice(from),
-    }
-}
-
-#[inline(always)]
-fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
-    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
-        if let Some(place) = to.first_chunk_mut() {
-            *place = *first;
-        }
-        if let Some(place) = to.last_chunk_mut() {
-            *place = *last;
-        }
-    }
 }
 
 const LEAST_BYTES: usize = 1024;
